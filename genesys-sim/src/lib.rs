@@ -1,0 +1,1 @@
+//! Genesys stand-in.

@@ -1,0 +1,2 @@
+//! The guestpass command.
+fn main() {}
