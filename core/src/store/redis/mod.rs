@@ -1,0 +1,376 @@
+//! The store over Redis: each operation is one script, run once (once per shard for global ones).
+//! Which keys and arguments a script takes stands in its header; how replies are read, in `reply`.
+
+mod keys;
+mod reply;
+mod scripts;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+pub use keys::Keys;
+pub use scripts::ALL as SCRIPTS;
+
+use crate::names::{ClaimId, DeviceKey, GuestId};
+use crate::seams::{Kv, Reply, SessionStore, StoreFault};
+use crate::store::ops::{
+    Abort, AbortOutcome, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Fate,
+    IDEMPOTENCY_MS, Job, Proof, Revocation, RevocationState, SessionInfo, Settled, Settlement, Stats,
+    StoredToken,
+};
+use crate::store::script::Script;
+use crate::time::UnixMillis;
+
+/// Sessions in Redis, reached through a [`Kv`].
+#[derive(Debug)]
+pub struct RedisStore<K> {
+    kv: K,
+    keys: Keys,
+}
+
+impl<K: Kv> RedisStore<K> {
+    /// A store over `kv`, with its keys named by `keys`.
+    pub const fn new(kv: K, keys: Keys) -> Self {
+        Self { kv, keys }
+    }
+
+    /// How this store names its keys.
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Runs a script; once more when the connection was lost, which every script allows.
+    async fn run(
+        &self,
+        script: &'static Script,
+        keys: Vec<String>,
+        args: Vec<Bytes>,
+    ) -> Result<Reply, StoreFault> {
+        match self.kv.run(script, &keys, &args).await {
+            Err(StoreFault::Lost(_)) => self.kv.run(script, &keys, &args).await,
+            other => other,
+        }
+    }
+
+    /// Runs a script in every shard at once.
+    async fn run_everywhere(
+        &self,
+        script: &'static Script,
+        whats: &[&str],
+        args: &[Bytes],
+    ) -> Result<Vec<Reply>, StoreFault> {
+        let keys_of = |shard| whats.iter().map(|what| self.keys.global(shard, what)).collect();
+        try_join_all(self.keys.shards().map(|shard| self.run(script, keys_of(shard), args.to_vec()))).await
+    }
+
+    /// Runs a script in one shard after the other until one answers 1.
+    async fn run_until_found(
+        &self,
+        script: &'static Script,
+        whats: &[&str],
+        args: &[Bytes],
+    ) -> Result<bool, StoreFault> {
+        for shard in self.keys.shards() {
+            let keys = whats.iter().map(|what| self.keys.global(shard, what)).collect();
+            if reply::integer(&self.run(script, keys, args.to_vec()).await?)? == 1 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The keys of the scripts that end a flight: admit's, and what commit and abort need besides.
+    fn flight_keys(&self, device: &DeviceKey, tail: &[&str]) -> (u32, Vec<String>) {
+        let shard = self.keys.shard_of(device);
+        let mut keys = Vec::with_capacity(5 + tail.len() + 3);
+        keys.push(self.keys.device(shard, device));
+        keys.push(self.keys.of_device(shard, device, "flight"));
+        keys.extend(["due", "slide", "flights"].map(|what| self.keys.global(shard, what)));
+        keys.extend(tail.iter().map(|what| self.keys.global(shard, what)));
+        (shard, keys)
+    }
+
+    /// The keys of scripts about a device's sessions.
+    fn device_keys(&self, device: &DeviceKey, tail: &[&str]) -> Vec<String> {
+        let shard = self.keys.shard_of(device);
+        let mut keys = vec![self.keys.device(shard, device)];
+        keys.extend(["due", "slide"].iter().chain(tail).map(|what| self.keys.global(shard, what)));
+        keys
+    }
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn number(number: u64) -> Bytes {
+    Bytes::from(number.to_string())
+}
+
+fn now(at: At<'_>) -> Bytes {
+    number(at.now.get())
+}
+
+/// The member of a session without its closing brace: commit may add how many it displaced.
+fn open_member(guest: &GuestId, token: &StoredToken) -> Result<Bytes, StoreFault> {
+    let unwritable = |_| StoreFault::Refused("a token that cannot be written as JSON".to_owned());
+    let quoted = serde_json::to_string(token.text.expose()).map_err(unwritable)?;
+    // The order of these fields is what the prelude's fast path knows; guest ids need no escaping.
+    let mut member = format!(r#"{{"guestId":"{guest}","guestToken":{quoted}"#);
+    if let Some(hash) = &token.sha256 {
+        member.push_str(r#","tokenSha256":""#);
+        member.push_str(hash);
+        member.push('"');
+    }
+    Ok(Bytes::from(member))
+}
+
+impl<K: Kv> SessionStore for RedisStore<K> {
+    async fn admit(&self, at: At<'_>, admit: &Admit<'_>) -> Result<Admission, StoreFault> {
+        let limits = at.limits;
+        let (shard, mut keys) = self.flight_keys(admit.device, &["cool", "stats"]);
+        if let Some(key) = admit.idempotency {
+            keys.push(self.keys.idempotency(shard, admit.device, key));
+        }
+        if limits.rate_per_device > 0 {
+            keys.push(self.keys.of_device(shard, admit.device, "rate"));
+        }
+        let rate_per_ip = match admit.address_hash {
+            Some(hash) if limits.rate_per_ip > 0 => {
+                keys.push(self.keys.global(shard, &format!("rate:{hash}")));
+                limits.rate_per_ip
+            }
+            _ => 0,
+        };
+        let args = vec![
+            now(at),
+            text(admit.device.as_str()),
+            text(admit.flight.as_str()),
+            number(at.now.plus(limits.flight_ms).get()),
+            number(limits.cap.into()),
+            number(limits.ttl_ms),
+            number(limits.max_age_ms),
+            text(admit.idempotency.map_or("", |key| &key.body_hash)),
+            text(if admit.idempotency.is_some_and(|key| key.overwrite) { "1" } else { "0" }),
+            number(limits.rate_per_device.into()),
+            number(rate_per_ip.into()),
+        ];
+        reply::admission(&self.run(&scripts::ADMIT, keys, args).await?)
+    }
+
+    async fn commit(&self, at: At<'_>, commit: &Commit<'_>) -> Result<Committed, StoreFault> {
+        let limits = at.limits;
+        let (shard, mut keys) = self.flight_keys(commit.device, &["outbox", "jobs", "ages", "stats"]);
+        if let Some(key) = commit.idempotency {
+            keys.push(self.keys.idempotency(shard, commit.device, key));
+        }
+        let args = vec![
+            now(at),
+            text(commit.device.as_str()),
+            text(commit.flight.as_str()),
+            text(commit.guest.as_str()),
+            open_member(commit.guest, commit.token)?,
+            number(limits.cap.into()),
+            number(limits.ttl_ms),
+            number(limits.max_age_ms),
+            text(commit.idempotency.map_or("", |key| &key.body_hash)),
+            number(IDEMPOTENCY_MS),
+        ];
+        reply::committed(&self.run(&scripts::COMMIT, keys, args).await?)
+    }
+
+    async fn abort(&self, at: At<'_>, abort: &Abort<'_>) -> Result<(), StoreFault> {
+        let (shard, mut keys) = self.flight_keys(abort.device, &["outbox", "jobs", "ages", "stats"]);
+        if let Some(key) = abort.idempotency {
+            keys.push(self.keys.idempotency(shard, abort.device, key));
+        }
+        let (outcome, guest) = match abort.outcome {
+            AbortOutcome::Refused => ("refused", ""),
+            AbortOutcome::Orphaned => ("orphaned", ""),
+            AbortOutcome::CommitFailed(guest) => ("commit_failed", guest.as_str()),
+            AbortOutcome::Withdrawn(guest) => ("withdrawn", guest.as_str()),
+        };
+        let args = vec![
+            now(at),
+            text(abort.device.as_str()),
+            text(abort.flight.as_str()),
+            text(outcome),
+            text(guest),
+        ];
+        reply::integer(&self.run(&scripts::ABORT, keys, args).await?).map(|_| ())
+    }
+
+    async fn renew(
+        &self,
+        at: At<'_>,
+        device: &DeviceKey,
+        guest: &GuestId,
+        proof: &Proof,
+    ) -> Result<Option<UnixMillis>, StoreFault> {
+        let args = vec![
+            now(at),
+            text(device.as_str()),
+            text(guest.as_str()),
+            text(proof.token.expose()),
+            text(&proof.sha256),
+            number(at.limits.ttl_ms),
+            number(at.limits.max_age_ms),
+        ];
+        match self.run(&scripts::RENEW, self.device_keys(device, &[]), args).await? {
+            Reply::Nil => Ok(None),
+            expiry => reply::time(&expiry).map(Some),
+        }
+    }
+
+    async fn end(&self, at: At<'_>, device: &DeviceKey, end: &End<'_>) -> Result<Ended, StoreFault> {
+        let (which, guest, token, sha256) = match end {
+            End::One(guest) => ("one", guest.as_str(), "", ""),
+            End::Own(guest, proof) => ("own", guest.as_str(), proof.token.expose(), proof.sha256.as_str()),
+            End::All => ("all", "", "", ""),
+        };
+        let args = vec![
+            now(at),
+            text(device.as_str()),
+            text(which),
+            text(guest),
+            text(token),
+            text(sha256),
+            number(at.limits.ttl_ms),
+            number(at.limits.max_age_ms),
+        ];
+        let keys = self.device_keys(device, &["outbox", "jobs", "ages", "stats"]);
+        reply::ended(&self.run(&scripts::END, keys, args).await?)
+    }
+
+    async fn list(&self, at: At<'_>, device: &DeviceKey) -> Result<Vec<SessionInfo>, StoreFault> {
+        let args =
+            vec![now(at), text(device.as_str()), number(at.limits.ttl_ms), number(at.limits.max_age_ms)];
+        reply::sessions(&self.run(&scripts::LIST, self.device_keys(device, &[]), args).await?)
+    }
+
+    async fn due(&self, at: At<'_>, limit: usize) -> Result<Due, StoreFault> {
+        let args = [now(at), number(limit as u64)];
+        let replies = self.run_everywhere(&scripts::DUE, &["due", "flights", "stats"], &args).await?;
+        let mut all = Due::default();
+        for reply in &replies {
+            let due = reply::due(reply)?;
+            all.devices.extend(due.devices);
+            all.orphaned += due.orphaned;
+            all.set_aside += due.set_aside;
+        }
+        all.devices.truncate(limit);
+        Ok(all)
+    }
+
+    async fn expire(&self, at: At<'_>, devices: &[DeviceKey]) -> Result<Expired, StoreFault> {
+        let of_shard = |shard| devices.iter().filter(move |device| self.keys.shard_of(device) == shard);
+        let shards = self.keys.shards().filter(|shard| of_shard(*shard).next().is_some());
+        let replies = try_join_all(shards.map(|shard| {
+            let mut keys: Vec<_> = ["due", "slide", "outbox", "jobs", "ages", "stats"]
+                .map(|what| self.keys.global(shard, what))
+                .into();
+            keys.extend(of_shard(shard).map(|device| self.keys.device(shard, device)));
+            let mut args = vec![now(at), number(at.limits.ttl_ms), number(at.limits.max_age_ms)];
+            args.extend(of_shard(shard).map(|device| text(device.as_str())));
+            self.run(&scripts::EXPIRE, keys, args)
+        }))
+        .await?;
+        let mut all = Expired::default();
+        for reply in &replies {
+            let expired = reply::expired(reply)?;
+            all.sessions += expired.sessions;
+            all.set_aside += expired.set_aside;
+        }
+        Ok(all)
+    }
+
+    async fn claim(&self, at: At<'_>, claim: &ClaimId, limit: usize) -> Result<Vec<Job>, StoreFault> {
+        let mut jobs = Vec::new();
+        // Begin with another shard each time, so that none waits behind the others' backlog.
+        let count = self.keys.shards().count().max(1);
+        let first = usize::try_from(at.now.get()).unwrap_or(0) % count;
+        for shard in self.keys.shards().cycle().skip(first).take(count) {
+            let room = limit.saturating_sub(jobs.len());
+            if room == 0 {
+                break;
+            }
+            let keys =
+                ["outbox", "jobs", "ages", "cool"].map(|what| self.keys.global(shard, what)).into();
+            let args =
+                vec![now(at), number(room as u64), number(at.limits.lease_ms), text(claim.as_str())];
+            jobs.extend(reply::jobs(&self.run(&scripts::CLAIM, keys, args).await?, shard)?);
+        }
+        Ok(jobs)
+    }
+
+    async fn settle(
+        &self,
+        at: At<'_>,
+        claim: &ClaimId,
+        settlements: &[Settlement],
+    ) -> Result<Settled, StoreFault> {
+        let mut all = Settled::default();
+        for shard in self.keys.shards() {
+            let mut args = vec![now(at), text(claim.as_str())];
+            for settlement in settlements.iter().filter(|settlement| settlement.shard == shard) {
+                let (fate, next, error) = match &settlement.fate {
+                    Fate::Revoked => ("revoked", 0, ""),
+                    Fate::Retry { at, error } => ("retry", at.get(), error.as_str()),
+                    Fate::Stuck { error } => ("stuck", 0, error.as_str()),
+                    Fate::Released { at } => ("released", at.get(), ""),
+                };
+                args.extend([text(settlement.guest.as_str()), text(fate), number(next), text(error)]);
+            }
+            if args.len() > 2 {
+                let keys = ["outbox", "jobs", "ages", "stuck", "stats"]
+                    .map(|what| self.keys.global(shard, what))
+                    .into();
+                all.add(reply::settled(&self.run(&scripts::SETTLE, keys, args).await?)?);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn revocations(
+        &self,
+        _at: At<'_>,
+        state: RevocationState,
+        limit: usize,
+    ) -> Result<Vec<Revocation>, StoreFault> {
+        let args = [text(state.as_str()), number(limit as u64)];
+        let replies =
+            self.run_everywhere(&scripts::REVOCATIONS, &["outbox", "jobs", "stuck"], &args).await?;
+        let mut all = Vec::new();
+        for reply in &replies {
+            all.extend(reply::revocations(reply, state)?);
+        }
+        Revocation::sort(&mut all);
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    async fn retry(&self, at: At<'_>, guest: &GuestId) -> Result<bool, StoreFault> {
+        let args = [now(at), text(guest.as_str())];
+        self.run_until_found(&scripts::RETRY, &["outbox", "jobs", "ages", "stuck"], &args).await
+    }
+
+    async fn abandon(&self, _at: At<'_>, guest: &GuestId) -> Result<bool, StoreFault> {
+        let args = [text(guest.as_str())];
+        self.run_until_found(&scripts::ABANDON, &["outbox", "jobs", "ages", "stuck", "stats"], &args).await
+    }
+
+    async fn cool_down(&self, at: At<'_>, until: Option<UnixMillis>) -> Result<UnixMillis, StoreFault> {
+        let args = [now(at), number(until.map_or(0, UnixMillis::get))];
+        let replies = self.run_everywhere(&scripts::COOL_DOWN, &["cool"], &args).await?;
+        replies.iter().try_fold(UnixMillis::default(), |latest, reply| Ok(latest.max(reply::time(reply)?)))
+    }
+
+    async fn stats(&self, at: At<'_>) -> Result<Stats, StoreFault> {
+        let whats = ["due", "flights", "outbox", "ages", "stuck", "stats", "cool"];
+        let replies = self.run_everywhere(&scripts::STATS, &whats, &[now(at)]).await?;
+        replies.iter().try_fold(Stats::default(), |mut sum, reply| {
+            sum.add(&reply::stats(reply)?);
+            Ok(sum)
+        })
+    }
+}

@@ -1,0 +1,76 @@
+-- admit: leave to create a guest for a device.
+-- KEYS 1 device, 2 device's creates in flight, 3 due, 4 slide, 5 all creates in flight, 6 cool, 7 stats;
+--      then, each only when asked for: idempotency record, device's rate, address's rate
+-- ARGV 1 now, 2 device name, 3 flight id, 4 flight deadline, 5 cap, 6 ttl, 7 max age, 8 body hash or '',
+--      9 overwrite a finished record (0/1), 10 device's rate limit, 11 address's rate limit (0 = none)
+-- Returns {answer, detail, set aside}: granted | replay <record> | in_flight | mismatch | cool <until> |
+--      rate <until> | busy
+-- Repeatable: a flight that is admitted stays admitted, and is counted once.
+local now, name, flight, cap = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
+local aside, nth = 0, 8
+
+-- Comes first so that a key of the wrong type refuses the create instead of the commit.
+if redis.call('ZCARD', KEYS[1]) > 0 and not redis.call('ZSCORE', KEYS[3], name) then
+  adopt(KEYS[1], KEYS[3], KEYS[4], name, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
+end
+
+local idem
+if ARGV[8] ~= '' then
+  idem, nth = KEYS[nth], nth + 1
+  local text = redis.call('GET', idem)
+  local record = object(text)
+  if record and type(record['until']) == 'number' and type(record.body) == 'string' then
+    if record['until'] > now and record.flight ~= flight then
+      if record.body ~= ARGV[8] then return {'mismatch', '', aside} end
+      if not record.member then return {'in_flight', '', aside} end
+      if ARGV[9] ~= '1' then
+        redis.call('HINCRBY', KEYS[7], 'replayed', 1)
+        return {'replay', text, aside}
+      end
+    end
+  elseif text then
+    aside = aside + 1
+  end
+end
+
+local function admitted() return redis.call('ZSCORE', KEYS[2], flight) end
+
+local cool = tonumber(redis.call('GET', KEYS[6]) or 0) or 0
+if cool > now and not admitted() then return {'cool', int(cool), aside} end
+
+-- A fixed window is kept as "<window>:<issues>". A host whose clock is behind counts in the window it finds.
+local rates = {}
+for i = 10, 11 do
+  local limit = tonumber(ARGV[i])
+  if limit > 0 then
+    local key, window, count = KEYS[nth], math.floor(now / 60000), 0
+    nth = nth + 1
+    local w, c = string.match(redis.call('GET', key) or '', '^(%d+):(%d+)$')
+    if w and tonumber(w) >= window then window, count = tonumber(w), tonumber(c) end
+    if count >= limit and not admitted() then
+      redis.call('HINCRBY', KEYS[7], 'rateLimited', 1)
+      return {'rate', int((window + 1) * 60000), aside}
+    end
+    rates[#rates + 1] = {key, window, count}
+  end
+end
+
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now))
+if redis.call('ZCARD', KEYS[2]) >= cap and not admitted() then
+  redis.call('HINCRBY', KEYS[7], 'busy', 1)
+  return {'busy', '', aside}
+end
+
+if redis.call('ZADD', KEYS[2], ARGV[4], flight) == 1 then
+  local lasts = tonumber(ARGV[4]) - now + 60000
+  redis.call('PEXPIRE', KEYS[2], int(lasts))
+  redis.call('ZADD', KEYS[5], ARGV[4], flight)
+  for _, rate in ipairs(rates) do
+    redis.call('SET', rate[1], int(rate[2]) .. ':' .. int(rate[3] + 1), 'PX', 120000)
+  end
+  if idem then
+    local record = '{"flight":"' .. flight .. '","body":"' .. ARGV[8] .. '","until":' .. ARGV[4] .. '}'
+    redis.call('SET', idem, record, 'PX', int(lasts))
+  end
+end
+return {'granted', '', aside}

@@ -1,0 +1,66 @@
+-- commit: records a created guest; evicts the oldest until the cap holds; slides the device's expiry.
+-- KEYS 1 device, 2 device's creates in flight, 3 due, 4 slide, 5 all creates in flight, 6 outbox, 7 jobs,
+--      8 ages, 9 stats; then idempotency record, when asked for
+-- ARGV 1 now, 2 device name, 3 flight id, 4 guest id, 5 member JSON without its closing brace, 6 cap, 7 ttl,
+--      8 max age, 9 body hash or '', 10 how long an idempotency record lasts
+-- Returns {created at, expires at, evicted, expired, set aside}
+-- Repeatable: a guest that has its session, or its revocation, is not committed again.
+local now, name, flight, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local cap, ttl, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local found, aside = sessions(KEYS[1])
+
+local function expires_at(created, expiry)
+  if max_age > 0 then return math.min(expiry, created + max_age) end
+  return expiry
+end
+
+if redis.call('ZREM', KEYS[2], flight) == 0 then
+  for _, session in ipairs(found) do
+    if session[1] == guest then
+      local m = object(session[3])
+      local expiry = expiry_of(KEYS[3], KEYS[4], name) or now + ttl
+      return {int(session[2]), int(expires_at(session[2], expiry)), int(tonumber(m and m.evicted) or 0), '0', int(aside)}
+    end
+  end
+  if redis.call('HEXISTS', KEYS[7], guest) == 1 then
+    return {int(now), int(expires_at(now, now + ttl)), '0', '0', int(aside)}
+  end
+end
+redis.call('ZREM', KEYS[5], flight)
+
+local expiry, expired, kept, created = expiry_of(KEYS[3], KEYS[4], name), 0, {}, now
+for _, session in ipairs(found) do
+  created = math.max(created, session[2] + 1)
+  if is_expired(session, expiry, now, max_age) then
+    redis.call('ZREM', KEYS[1], session[3])
+    file(KEYS[6], KEYS[7], KEYS[8], session[1], 'expired', now)
+    expired = expired + 1
+  else
+    kept[#kept + 1] = session
+  end
+end
+
+local evicted = math.max(#kept + 1 - cap, 0)
+for i = 1, evicted do
+  redis.call('ZREM', KEYS[1], kept[i][3])
+  file(KEYS[6], KEYS[7], KEYS[8], kept[i][1], 'evicted', now)
+end
+
+local member = ARGV[5] .. (evicted > 0 and ',"evicted":' .. int(evicted) or '') .. '}'
+redis.call('ZADD', KEYS[1], int(created), member)
+schedule(KEYS[1], KEYS[3], KEYS[4], name, now + ttl, now, max_age)
+local expires = expires_at(created, now + ttl)
+
+if ARGV[9] ~= '' then
+  local record = object(redis.call('GET', KEYS[10]))
+  if not record or record.flight == flight or type(record['until']) ~= 'number' or record['until'] <= now then
+    redis.call('SET', KEYS[10], '{"flight":"' .. flight .. '","body":"' .. ARGV[9] .. '","until":'
+      .. int(now + tonumber(ARGV[10])) .. ',"createdAt":' .. int(created) .. ',"expiresAt":' .. int(expires)
+      .. ',"evicted":' .. int(evicted) .. ',"member":' .. member .. '}', 'PX', ARGV[10])
+  end
+end
+
+redis.call('HINCRBY', KEYS[9], 'issued', 1)
+if evicted > 0 then redis.call('HINCRBY', KEYS[9], 'evicted', evicted) end
+if expired > 0 then redis.call('HINCRBY', KEYS[9], 'expired', expired) end
+return {int(created), int(expires), int(evicted), int(expired), int(aside)}
