@@ -16,7 +16,11 @@
 )]
 
 pub mod config;
+pub mod genesys;
 pub mod http;
+#[cfg(feature = "reqwest")]
+mod http_reqwest;
+pub mod instruments;
 pub mod names;
 pub mod seams;
 pub mod secret;

@@ -272,6 +272,8 @@ pub struct CallFault {
     pub retry_after_ms: Option<u64>,
     /// What Genesys says of the request; safe to log.
     pub context: Context,
+    /// The guest that a create made all the same: its answer lacked something else.
+    pub guest: Option<GuestId>,
 }
 
 /// The two hosts of Genesys.
@@ -301,6 +303,9 @@ pub enum FaultKind {
 /// What Genesys says of a request, for logs and reports: never a token, a secret or a message body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Context {
+    /// Whether the body has the shape of a Genesys error: the answer speaks for the API itself rather than
+    /// for something in between.
+    pub is_genesys: bool,
     /// The error's `code`, such as `too.many.requests.retry.after`.
     pub code: Option<String>,
     /// The error's `contextId`.

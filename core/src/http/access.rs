@@ -23,6 +23,12 @@ impl Access {
         any_matches(&self.operator_tokens, token)
     }
 
+    /// Whether a presented token is a site's key.
+    #[must_use]
+    pub fn is_issuer(&self, token: &str) -> bool {
+        any_matches(&self.issue_keys, token)
+    }
+
     /// Whether a request may come from this origin.
     #[must_use]
     pub fn allows_origin(&self, origin: &str) -> bool {

@@ -101,7 +101,7 @@ mod tests {
     const POLICY: RetryPolicy = RetryPolicy { max_attempts: 3, base_delay_ms: 1000, jitter_ms: 500 };
 
     fn fault(kind: FaultKind, retry_after_ms: Option<u64>) -> CallFault {
-        CallFault { host: Host::Api, kind, retry_after_ms, context: Context::default() }
+        CallFault { host: Host::Api, kind, retry_after_ms, context: Context::default(), guest: None }
     }
 
     fn status(code: u16) -> CallFault {

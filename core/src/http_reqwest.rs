@@ -1,0 +1,72 @@
+//! [`HttpSend`] for reqwest, natively and on wasm32. Deadlines are the caller's: under workerd a request
+//! timeout cannot be told from other faults.
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::seams::{HttpFault, HttpSend, MAX_REPLY_BYTES};
+
+impl HttpSend for reqwest::Client {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpFault> {
+        let (parts, body) = request.into_parts();
+        let mut outgoing = self
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers)
+            .body(body)
+            .build()
+            .map_err(|error| HttpFault::NotSent(describe(&error)))?;
+        outgoing.timeout_mut().take();
+        let response = self.execute(outgoing).await.map_err(|error| fault(&error))?;
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        *answer.body_mut() = read(response).await?;
+        Ok(answer)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn read(mut response: reqwest::Response) -> Result<Bytes, HttpFault> {
+    let broken = |error: reqwest::Error| HttpFault::Broken(describe(&error));
+    let Some(first) = response.chunk().await.map_err(broken)? else { return Ok(Bytes::new()) };
+    let Some(second) = response.chunk().await.map_err(broken)? else { return Ok(first) };
+    let mut whole = bytes::BytesMut::from(&first[..]);
+    whole.extend_from_slice(&second);
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if whole.len().saturating_add(chunk.len()) > MAX_REPLY_BYTES {
+            return Err(HttpFault::Broken("a longer answer than is read".to_owned()));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn read(response: reqwest::Response) -> Result<Bytes, HttpFault> {
+    let body = response.bytes().await.map_err(|error| HttpFault::Broken(describe(&error)))?;
+    if body.len() > MAX_REPLY_BYTES {
+        return Err(HttpFault::Broken("a longer answer than is read".to_owned()));
+    }
+    Ok(body)
+}
+
+fn fault(error: &reqwest::Error) -> HttpFault {
+    #[cfg(not(target_arch = "wasm32"))]
+    if error.is_connect() {
+        return HttpFault::NotSent(describe(error));
+    }
+    if error.is_builder() {
+        return HttpFault::NotSent(describe(error));
+    }
+    HttpFault::Broken(describe(error))
+}
+
+/// The innermost cause, which names no URL.
+fn describe(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let is_outermost = std::ptr::addr_eq(std::ptr::from_ref(cause), std::ptr::from_ref::<reqwest::Error>(error));
+    if is_outermost { "the request failed".to_owned() } else { cause.to_string().chars().take(160).collect() }
+}

@@ -1,0 +1,101 @@
+//! Sealing: tokens are stored encrypted when a key is configured (AES-256-GCM, bound to what they belong
+//! to). A sealed text is the unpadded base64url of nonce (12 bytes), ciphertext and tag (16 bytes).
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::sha256;
+use crate::config::SealingKey;
+use crate::names::GuestId;
+use crate::secret::Secret;
+use crate::store::ops::StoredToken;
+
+const NONCE_BYTES: usize = 12;
+
+/// Seals and opens tokens; without a key it stores them as they are.
+pub(crate) struct Sealer {
+    cipher: Option<Aes256Gcm>,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealer(on: {})", self.cipher.is_some())
+    }
+}
+
+impl Sealer {
+    pub(crate) fn new(key: Option<&SealingKey>) -> Self {
+        Self { cipher: key.map(|key| Aes256Gcm::new(&key.0.into())) }
+    }
+
+    /// A guest's token as it is to be stored. `random` must not repeat under one key.
+    pub(crate) fn seal(
+        &self,
+        guest: &GuestId,
+        token: &Secret,
+        random: [u8; 16],
+    ) -> Result<StoredToken, &'static str> {
+        let Some(cipher) = &self.cipher else {
+            return Ok(StoredToken { text: token.clone(), sha256: None });
+        };
+        let nonce = random.first_chunk::<NONCE_BYTES>().ok_or("too short a nonce")?;
+        let payload = Payload { msg: token.expose().as_bytes(), aad: guest.as_str().as_bytes() };
+        let sealed = cipher.encrypt(Nonce::from_slice(nonce), payload).map_err(|_| "a token that cannot be sealed")?;
+        let text = URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat());
+        Ok(StoredToken { text: Secret::new(text), sha256: Some(sha256(token.expose())) })
+    }
+
+    /// The token of a guest, or `None` when it was sealed with another key or for another guest.
+    pub(crate) fn open(&self, guest: &GuestId, stored: &StoredToken) -> Option<Secret> {
+        if stored.sha256.is_none() {
+            return Some(stored.text.clone());
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(stored.text.expose()).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload { msg: sealed, aad: guest.as_str().as_bytes() };
+        let token = self.cipher.as_ref()?.decrypt(Nonce::from_slice(nonce), payload).ok()?;
+        String::from_utf8(token).ok().map(Secret::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(id: &str) -> GuestId {
+        GuestId::parse(id).unwrap()
+    }
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(Some(&SealingKey([byte; 32])))
+    }
+
+    #[test]
+    fn a_sealed_token_opens_for_its_guest_and_key_alone() {
+        let token = Secret::new("eyJhbGciOiJSUzI1NiJ9.payload.signature");
+        let stored = sealer(7).seal(&guest("g-1"), &token, [9; 16]).unwrap();
+        assert!(!stored.text.expose().contains("payload"));
+        assert_eq!(sealer(7).open(&guest("g-1"), &stored), Some(token));
+        assert_eq!(sealer(7).open(&guest("g-2"), &stored), None);
+        assert_eq!(sealer(8).open(&guest("g-1"), &stored), None);
+        assert_eq!(Sealer::new(None).open(&guest("g-1"), &stored), None);
+    }
+
+    #[test]
+    fn what_was_stored_before_there_was_a_key_still_opens() {
+        let token = Secret::new("plain");
+        let stored = Sealer::new(None).seal(&guest("g-1"), &token, [0; 16]).unwrap();
+        assert_eq!(stored.text.expose(), "plain");
+        assert_eq!(sealer(7).open(&guest("g-1"), &stored), Some(token));
+    }
+
+    #[test]
+    fn damaged_texts_do_not_open() {
+        for text in ["", "AAAA", "not base64!", &"A".repeat(64)] {
+            let stored = StoredToken { text: Secret::new(text), sha256: Some(String::new()) };
+            assert_eq!(sealer(7).open(&guest("g-1"), &stored), None, "{text}");
+        }
+    }
+}
