@@ -67,6 +67,11 @@ fn describe(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let is_outermost = std::ptr::addr_eq(std::ptr::from_ref(cause), std::ptr::from_ref::<reqwest::Error>(error));
-    if is_outermost { "the request failed".to_owned() } else { cause.to_string().chars().take(160).collect() }
+    let is_outermost =
+        std::ptr::addr_eq(std::ptr::from_ref(cause), std::ptr::from_ref::<reqwest::Error>(error));
+    if is_outermost {
+        "the request failed".to_owned()
+    } else {
+        cause.to_string().chars().take(160).collect()
+    }
 }

@@ -51,7 +51,13 @@ impl Instruments {
         Self { on: true, process: Some(process), ..Self::off() }
     }
 
-    pub(crate) fn request(&self, method: &'static str, route: &'static str, status: u16, millis: u64) {
+    pub(crate) fn request(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        millis: u64,
+    ) {
         if self.on {
             let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
             requests.entry((route, method, status)).or_default().observe(millis);
@@ -76,12 +82,22 @@ impl Instruments {
         let labelled = requests.iter().map(|((route, method, status), histogram)| {
             (format!(r#"method="{method}",route="{route}",status="{status}""#), histogram)
         });
-        write_histograms(out, "guestpass_http_request_duration_seconds", "Time to answer requests.", labelled);
+        write_histograms(
+            out,
+            "guestpass_http_request_duration_seconds",
+            "Time to answer requests.",
+            labelled,
+        );
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let labelled = calls
-            .iter()
-            .map(|((call, outcome), histogram)| (format!(r#"call="{call}",outcome="{outcome}""#), histogram));
-        write_histograms(out, "guestpass_genesys_call_duration_seconds", "Time that calls to Genesys took.", labelled);
+        let labelled = calls.iter().map(|((call, outcome), histogram)| {
+            (format!(r#"call="{call}",outcome="{outcome}""#), histogram)
+        });
+        write_histograms(
+            out,
+            "guestpass_genesys_call_duration_seconds",
+            "Time that calls to Genesys took.",
+            labelled,
+        );
         if let Some(process) = self.process {
             process(out);
         }
@@ -122,9 +138,17 @@ mod tests {
         let mut text = String::new();
         instruments.write_prometheus(&mut text);
         let labels = r#"method="GET",route="/healthz",status="200""#;
-        assert!(text.contains(&format!("guestpass_http_request_duration_seconds_bucket{{{labels},le=\"0.005\"}} 1\n")));
-        assert!(text.contains(&format!("guestpass_http_request_duration_seconds_bucket{{{labels},le=\"1.000\"}} 2\n")));
-        assert!(text.contains(&format!("guestpass_http_request_duration_seconds_sum{{{labels}}} 0.703\n")));
+        assert!(text.contains(&format!(
+            "guestpass_http_request_duration_seconds_bucket{{{labels},le=\"0.005\"}} 1\n"
+        )));
+        assert!(text.contains(&format!(
+            "guestpass_http_request_duration_seconds_bucket{{{labels},le=\"1.000\"}} 2\n"
+        )));
+        assert!(
+            text.contains(&format!(
+                "guestpass_http_request_duration_seconds_sum{{{labels}}} 0.703\n"
+            ))
+        );
         assert!(text.ends_with("process_up 1\n"));
     }
 }

@@ -37,8 +37,7 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     /// The rule, as told to callers.
-    pub const RULE: &'static str =
-        "fingerprint must be 8 to 256 characters of A-Z a-z 0-9 . _ ~ - and is never percent-encoded";
+    pub const RULE: &'static str = "fingerprint must be 8 to 256 characters of A-Z a-z 0-9 . _ ~ - and is never percent-encoded";
 
     /// Reads a fingerprint as it stands in a path.
     ///
@@ -186,7 +185,16 @@ mod tests {
         for good in ["abcdefgh", "A.b_c~d-9", &"x".repeat(256)] {
             assert!(Fingerprint::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "short12", &"x".repeat(257), "has:colon", "per%20cent", "spa ce12", "ümlaut12", "tab\t12345"] {
+        for bad in [
+            "",
+            "short12",
+            &"x".repeat(257),
+            "has:colon",
+            "per%20cent",
+            "spa ce12",
+            "ümlaut12",
+            "tab\t12345",
+        ] {
             assert!(Fingerprint::parse(bad).is_err(), "{bad}");
         }
     }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use crate::names::{ClaimId, DeviceKey, GuestId};
 use crate::secret::Secret;
 use crate::store::ops::{
-    Abort, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Job, Proof, Revocation,
-    RevocationState, SessionInfo, Settled, Settlement, Stats,
+    Abort, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Job, Proof,
+    Revocation, RevocationState, SessionInfo, Settled, Settlement, Stats,
 };
 use crate::store::script::Script;
 use crate::time::UnixMillis;
@@ -171,7 +171,11 @@ pub trait SessionStore: MaybeSend + MaybeSync + 'static {
 
     /// Up to `limit` devices of which something has expired, longest overdue first; also counts creates
     /// whose place in flight ran out as orphaned.
-    fn due(&self, at: At<'_>, limit: usize) -> impl Future<Output = Result<Due, StoreFault>> + MaybeSend;
+    fn due(
+        &self,
+        at: At<'_>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Due, StoreFault>> + MaybeSend;
 
     /// Drops what has expired on these devices and files a revocation for each session.
     fn expire(
@@ -244,7 +248,10 @@ pub struct Guest {
 pub trait GuestProvider: MaybeSend + MaybeSync + 'static {
     /// Fetches whatever a call needs (an access token), so that the call itself starts at once. Answers
     /// whether that took a wait.
-    fn prepare(&self, budget: Duration) -> impl Future<Output = Result<bool, CallFault>> + MaybeSend;
+    fn prepare(
+        &self,
+        budget: Duration,
+    ) -> impl Future<Output = Result<bool, CallFault>> + MaybeSend;
 
     /// Creates a guest. `routing` is the text of a JSON object.
     fn create(
@@ -271,7 +278,7 @@ pub struct CallFault {
     /// The wait it asked for, in milliseconds.
     pub retry_after_ms: Option<u64>,
     /// What Genesys says of the request; safe to log.
-    pub context: Context,
+    pub context: Box<Context>,
     /// The guest that a create made all the same: its answer lacked something else.
     pub guest: Option<GuestId>,
 }

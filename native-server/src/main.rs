@@ -1,2 +1,7 @@
 //! The guestpass command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    guestpass_server::cli::run()
+}

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use guestpass_core::http::problem;
+use guestpass_core::http::internal_error;
 use guestpass_core::seams::{GuestProvider, SessionStore};
 use guestpass_core::service::{Answer, App};
 use http::{Request, Response};
@@ -79,7 +79,7 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
             }
         });
         // Without an answer the task has panicked.
-        answer.await.unwrap_or_else(|_| problem::internal())
+        answer.await.unwrap_or_else(|_| internal_error())
     }
 
     /// Runs a task that is waited for when winding down, and that must heed [`Self::stopped`].

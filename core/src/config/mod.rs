@@ -169,7 +169,9 @@ impl Config {
         let limits = Limits {
             cap: r.number("MAX_SESSIONS_PER_DEVICE", 3, 1..=1000),
             ttl_ms: r.number("SESSION_TTL_SECONDS", 3600, 1..=YEAR_SECONDS).saturating_mul(1000),
-            max_age_ms: r.number("SESSION_MAX_AGE_SECONDS", 0, 0..=YEAR_SECONDS).saturating_mul(1000),
+            max_age_ms: r
+                .number("SESSION_MAX_AGE_SECONDS", 0, 0..=YEAR_SECONDS)
+                .saturating_mul(1000),
             rate_per_device: r.number("RATE_LIMIT_PER_DEVICE", 0, 0..=1_000_000),
             rate_per_ip: r.number("RATE_LIMIT_PER_IP", 0, 0..=1_000_000),
             flight_ms: request_deadline_ms.saturating_add(FLIGHT_GRACE_MS),

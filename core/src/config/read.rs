@@ -8,7 +8,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Config, Genesys, HostKind, Mistake, Mistakes, RedisTarget, SealingKey, StoreTarget, region};
+use super::{
+    Config, Genesys, HostKind, Mistake, Mistakes, RedisTarget, SealingKey, StoreTarget, region,
+};
 use crate::http::access::{Access, is_token};
 use crate::secret::Secret;
 
@@ -63,7 +65,12 @@ impl<'a> Reader<'a> {
         value.unwrap_or_default()
     }
 
-    pub(super) fn number<N>(&mut self, name: &'static str, default: N, range: RangeInclusive<N>) -> N
+    pub(super) fn number<N>(
+        &mut self,
+        name: &'static str,
+        default: N,
+        range: RangeInclusive<N>,
+    ) -> N
     where
         N: FromStr + PartialOrd + Display + Copy,
     {
@@ -85,7 +92,8 @@ impl<'a> Reader<'a> {
         default: T,
     ) -> T {
         let Some(text) = self.text(name) else { return default };
-        if let Some((_, value)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
+        if let Some((_, value)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text))
+        {
             return *value;
         }
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
@@ -107,7 +115,8 @@ impl<'a> Reader<'a> {
     fn url(&mut self, name: &'static str) -> Option<String> {
         let text = self.text(name)?;
         let uri = text.parse::<http::Uri>().ok();
-        let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?, uri.query())));
+        let parts =
+            uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?, uri.query())));
         let Some((scheme @ ("http" | "https"), authority, None)) = parts else {
             self.mistake(name, "must be an http:// or https:// URL without a query");
             return None;
@@ -117,10 +126,12 @@ impl<'a> Reader<'a> {
             return None;
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let is_loopback =
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let is_loopback = host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if scheme == "http" && !is_loopback {
-            self.warn(format!("{name} is not https: credentials and tokens cross the network in the clear"));
+            self.warn(format!(
+                "{name} is not https: credentials and tokens cross the network in the clear"
+            ));
         }
         Some(text.trim_end_matches('/').to_owned())
     }
@@ -135,13 +146,23 @@ impl<'a> Reader<'a> {
         let domain = region::domain_of(&region);
         if domain.is_none() && !region.is_empty() {
             let known = region::DOMAINS.join(", ");
-            self.mistake("GENESYS_REGION", format!("is not a known domain of Genesys Cloud; known are: {known}"));
+            self.mistake(
+                "GENESYS_REGION",
+                format!("is not a known domain of Genesys Cloud; known are: {known}"),
+            );
         }
         let mut credential = |name, what| {
-            let value = if needed { self.required(name, what) } else { self.text(name).unwrap_or_default() };
+            let value = if needed {
+                self.required(name, what)
+            } else {
+                self.text(name).unwrap_or_default()
+            };
             Secret::new(value)
         };
-        let client_id = credential("GENESYS_CLIENT_ID", "the id of an OAuth client with grant type client credentials");
+        let client_id = credential(
+            "GENESYS_CLIENT_ID",
+            "the id of an OAuth client with grant type client credentials",
+        );
         let client_secret = credential("GENESYS_CLIENT_SECRET", "the secret of that OAuth client");
         let derived = |host: &str| format!("https://{host}.{}", domain.unwrap_or("invalid"));
         let login_url = self.url("GENESYS_LOGIN_URL").unwrap_or_else(|| derived("login"));
@@ -150,15 +171,24 @@ impl<'a> Reader<'a> {
             .text("GENESYS_GUESTS_PATH")
             .unwrap_or_else(|| "/api/v2/conversations/messaging/guests".to_owned());
         let in_path = |c: char| c.is_ascii_alphanumeric() || "/._~-".contains(c);
-        if !guests_path.starts_with('/') || guests_path.ends_with('/') || !guests_path.chars().all(in_path) {
-            self.mistake("GENESYS_GUESTS_PATH", "must be a path that starts with / and does not end with it");
+        if !guests_path.starts_with('/')
+            || guests_path.ends_with('/')
+            || !guests_path.chars().all(in_path)
+        {
+            self.mistake(
+                "GENESYS_GUESTS_PATH",
+                "must be a path that starts with / and does not end with it",
+            );
         }
         let scopes = self
             .raw("GENESYS_SCOPES")
             .unwrap_or_else(|| "messaging:guest:manage messaging:guest:view".to_owned());
         let in_scope = |c: char| c.is_ascii_alphanumeric() || " :._*-".contains(c);
         if !scopes.chars().all(in_scope) {
-            self.mistake("GENESYS_SCOPES", "must be scopes separated by spaces, such as messaging:guest:manage");
+            self.mistake(
+                "GENESYS_SCOPES",
+                "must be scopes separated by spaces, such as messaging:guest:manage",
+            );
         }
         Genesys { login_url, api_url, guests_path, client_id, client_secret, scopes }
     }
@@ -172,7 +202,9 @@ impl<'a> Reader<'a> {
                 self.mistake("UPSTASH_REDIS_REST_URL", "excludes REDIS_URL: set one of the two");
                 StoreTarget::Embedded
             }
-            (None, Some(url), Some(token)) => StoreTarget::Upstash { url, token: Secret::new(token) },
+            (None, Some(url), Some(token)) => {
+                StoreTarget::Upstash { url, token: Secret::new(token) }
+            }
             (None, Some(_), None) => {
                 self.mistake("UPSTASH_REDIS_REST_TOKEN", "is required with UPSTASH_REDIS_REST_URL");
                 StoreTarget::Embedded
@@ -199,7 +231,8 @@ impl<'a> Reader<'a> {
             let at = if credentials.is_empty() { "" } else { "@" };
             let nodes: Vec<_> = nodes.trim_end_matches('/').split(',').map(str::trim).collect();
             let has_port = |node: &&str| {
-                node.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+                node.rsplit_once(':')
+                    .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
             };
             if nodes.iter().all(has_port) {
                 let url = |node: &&str| Secret::new(format!("redis://{credentials}{at}{node}"));
@@ -215,8 +248,13 @@ impl<'a> Reader<'a> {
 
     pub(super) fn key_prefix(&mut self) -> String {
         let prefix = self.text("REDIS_KEY_PREFIX").unwrap_or_else(|| "msg:guest:".to_owned());
-        if prefix.len() > 128 || !prefix.bytes().all(|b| b.is_ascii_graphic() && b != b'{' && b != b'}') {
-            self.mistake("REDIS_KEY_PREFIX", "must be 1 to 128 visible ASCII characters without { and }");
+        if prefix.len() > 128
+            || !prefix.bytes().all(|b| b.is_ascii_graphic() && b != b'{' && b != b'}')
+        {
+            self.mistake(
+                "REDIS_KEY_PREFIX",
+                "must be 1 to 128 visible ASCII characters without { and }",
+            );
         }
         prefix
     }
@@ -239,7 +277,10 @@ impl<'a> Reader<'a> {
         let text = self.text("TOKEN_SEALING_KEY")?;
         let key = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
         if key.is_none() {
-            self.mistake("TOKEN_SEALING_KEY", "must be 32 bytes in base64 (make one with: openssl rand -base64 32)");
+            self.mistake(
+                "TOKEN_SEALING_KEY",
+                "must be 32 bytes in base64 (make one with: openssl rand -base64 32)",
+            );
         }
         key.map(SealingKey)
     }
@@ -248,7 +289,10 @@ impl<'a> Reader<'a> {
         let default = SocketAddr::from(([127, 0, 0, 1], 8787));
         let Some(text) = self.text("LISTEN_ADDR") else { return default };
         text.parse().unwrap_or_else(|_| {
-            self.mistake("LISTEN_ADDR", "must be an IP address and a port, such as 0.0.0.0:8787 or [::1]:8787");
+            self.mistake(
+                "LISTEN_ADDR",
+                "must be an IP address and a port, such as 0.0.0.0:8787 or [::1]:8787",
+            );
             default
         })
     }

@@ -13,7 +13,7 @@ use crate::service::within;
 
 impl CallFault {
     pub(super) fn new(host: Host, kind: FaultKind) -> Self {
-        Self { host, kind, retry_after_ms: None, context: Context::default(), guest: None }
+        Self { host, kind, retry_after_ms: None, context: Box::default(), guest: None }
     }
 
     pub(super) fn unreadable(host: Host, what: &str) -> Self {
@@ -36,7 +36,7 @@ pub(super) async fn call<H: HttpSend, C: Clock>(
             let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             return Err(CallFault {
                 retry_after_ms: after.and_then(|text| parse_retry_after(text, clock.now())),
-                context: context(&response),
+                context: Box::new(context(&response)),
                 ..CallFault::new(host, FaultKind::Status(response.status().as_u16()))
             });
         }
@@ -57,9 +57,11 @@ struct ErrorBody {
 
 fn context(response: &Response<Bytes>) -> Context {
     let body = serde_json::from_slice::<ErrorBody>(response.body()).ok();
-    let (code, context_id, status) = body.map_or((None, None, None), |b| (b.code, b.context_id, b.status));
+    let (code, context_id, status) =
+        body.map_or((None, None, None), |b| (b.code, b.context_id, b.status));
     Context {
-        is_genesys: code.is_some() && (context_id.is_some() || status == Some(response.status().as_u16())),
+        is_genesys: code.is_some()
+            && (context_id.is_some() || status == Some(response.status().as_u16())),
         code: code.filter(|text| is_id(text)),
         context_id: context_id.filter(|text| is_id(text)),
         correlation_id: correlation_id(response.headers()),
@@ -73,5 +75,6 @@ fn correlation_id(headers: &HeaderMap) -> Option<String> {
 
 /// Whether a text may go into logs: a hostile answer could hold anything.
 fn is_id(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }

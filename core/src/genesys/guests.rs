@@ -40,7 +40,12 @@ impl<H: HttpSend, C: Clock> GuestsApi<H, C> {
     }
 
     /// Sends one call with the token at hand, and forgets that token when it is refused.
-    async fn call(&self, url: &str, body: Bytes, budget: Duration) -> Result<Response<Bytes>, CallFault> {
+    async fn call(
+        &self,
+        url: &str,
+        body: Bytes,
+        budget: Duration,
+    ) -> Result<Response<Bytes>, CallFault> {
         let unauthorized = || CallFault::new(Host::Api, FaultKind::Status(401));
         let authorization = self.oauth.header(self.clock.now()).ok_or_else(unauthorized)?;
         let mut request = Request::builder()
@@ -76,13 +81,17 @@ impl<H: HttpSend, C: Clock> GuestProvider for GuestsApi<H, C> {
         };
         let response = self.call(&self.url, body, budget).await?;
         let unreadable = |what| CallFault::unreadable(Host::Api, what);
-        let created: Created =
-            serde_json::from_slice(response.body()).map_err(|_| unreadable("a body that is no guest"))?;
+        let created: Created = serde_json::from_slice(response.body())
+            .map_err(|_| unreadable("a body that is no guest"))?;
         let id = created.id.ok_or_else(|| unreadable("a guest without an id"))?;
-        let id = GuestId::parse(&id).map_err(|_| unreadable("a guest whose id has other characters than expected"))?;
+        let id = GuestId::parse(&id)
+            .map_err(|_| unreadable("a guest whose id has other characters than expected"))?;
         match created.guest_token {
             Some(token) if is_token(&token) => Ok(Guest { id, token: Secret::new(token) }),
-            _ => Err(CallFault { guest: Some(id), ..unreadable("a guest without a usable guestToken") }),
+            _ => Err(CallFault {
+                guest: Some(id),
+                ..unreadable("a guest without a usable guestToken")
+            }),
         }
     }
 
@@ -91,7 +100,12 @@ impl<H: HttpSend, C: Clock> GuestProvider for GuestsApi<H, C> {
         match self.call(&url, Bytes::new(), budget).await {
             Ok(_) => Ok(()),
             // Genesys itself, not something in between, says that there is no such guest (any more).
-            Err(fault) if matches!(fault.kind, FaultKind::Status(404 | 410)) && fault.context.is_genesys => Ok(()),
+            Err(fault)
+                if matches!(fault.kind, FaultKind::Status(404 | 410))
+                    && fault.context.is_genesys =>
+            {
+                Ok(())
+            }
             Err(fault) => Err(fault),
         }
     }

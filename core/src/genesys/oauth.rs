@@ -104,7 +104,11 @@ impl OAuth {
 
     /// The header that authorizes a call, if a token is at hand.
     pub(super) fn header(&self, now: UnixMillis) -> Option<HeaderValue> {
-        self.lock().token.as_ref().filter(|token| now < token.valid_until).map(|token| token.header.clone())
+        self.lock()
+            .token
+            .as_ref()
+            .filter(|token| now < token.valid_until)
+            .map(|token| token.header.clone())
     }
 
     /// Forgets the token that a call was refused with, unless it has been replaced meanwhile.
@@ -142,7 +146,9 @@ impl OAuth {
                         if state.fetch == number && state.running_since.is_some() {
                             continue;
                         }
-                        if let Some(failure) = state.failure.as_ref().filter(|_| state.fetch == number) {
+                        if let Some(failure) =
+                            state.failure.as_ref().filter(|_| state.fetch == number)
+                        {
                             return Err(failure.clone());
                         }
                         break;
@@ -156,7 +162,8 @@ impl OAuth {
         let mut state = self.lock();
         let running = state.running_since.is_some_and(|since| now.since(since) < ABANDONED_MS);
         if let Some(token) = &state.token
-            && (now < token.fresh_until || (now < token.valid_until && (running || now < state.rest_until)))
+            && (now < token.fresh_until
+                || (now < token.valid_until && (running || now < state.rest_until)))
         {
             return Ok(Turn::Ready);
         }
@@ -209,7 +216,12 @@ impl OAuth {
         result
     }
 
-    async fn ask<H: HttpSend, C: Clock>(&self, http: &H, clock: &C, budget: Duration) -> Result<Token, CallFault> {
+    async fn ask<H: HttpSend, C: Clock>(
+        &self,
+        http: &H,
+        clock: &C,
+        budget: Duration,
+    ) -> Result<Token, CallFault> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.url)
@@ -222,7 +234,9 @@ impl OAuth {
         let answer: TokenAnswer = serde_json::from_slice(response.body())
             .map_err(|_| CallFault::unreadable(Host::Login, "a body that is no access token"))?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token))
-            .map_err(|_| CallFault::unreadable(Host::Login, "an access token that is no header value"))?;
+            .map_err(|_| {
+                CallFault::unreadable(Host::Login, "an access token that is no header value")
+            })?;
         header.set_sensitive(true);
         let lifetime_ms = answer.expires_in.unwrap_or(LEAST_LIFETIME_SECONDS).saturating_mul(1000);
         // Renewed in the last tenth, a minute at most, at a random point of it; hosts then differ.

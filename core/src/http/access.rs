@@ -90,7 +90,9 @@ mod tests {
     fn a_bearer_token_is_one_word_after_its_scheme() {
         assert_eq!(bearer_of(&["Bearer abc.def"]).as_deref(), Some("abc.def"));
         assert_eq!(bearer_of(&["bearer  abc"]).as_deref(), Some("abc"));
-        for malformed in [&["abc"][..], &["Basic abc"], &["Bearer"], &["Bearer "], &["Bearer a b"], &[]] {
+        for malformed in
+            [&["abc"][..], &["Basic abc"], &["Bearer"], &["Bearer "], &["Bearer a b"], &[]]
+        {
             assert_eq!(bearer_of(malformed), None, "{malformed:?}");
         }
     }

@@ -37,7 +37,9 @@ pub(super) async fn make<S: SessionStore, P: GuestProvider, C: Clock>(
         (Call::List, Route::Sessions { fingerprint }) => list(app, x, fingerprint).await,
         (Call::EndAll, Route::Sessions { fingerprint }) => end_all(app, x, fingerprint).await,
         (Call::End, Route::Session { fingerprint, guest }) => end(app, x, fingerprint, guest).await,
-        (Call::Renew, Route::Renew { fingerprint, guest }) => renew(app, x, fingerprint, guest).await,
+        (Call::Renew, Route::Renew { fingerprint, guest }) => {
+            renew(app, x, fingerprint, guest).await
+        }
         (Call::Revocations, _) => revocations(app, x).await,
         (Call::Retry, Route::RetryRevocation { guest }) => retry(app, x, guest).await,
         (Call::Abandon, Route::Revocation { guest }) => abandon(app, x, guest).await,
@@ -86,14 +88,17 @@ fn device<S: SessionStore, P: GuestProvider, C: Clock>(
     x: &mut Exchange<'_>,
     text: &str,
 ) -> Result<DeviceKey, Problem> {
-    let fingerprint =
-        Fingerprint::parse(text).map_err(|rule| Problem::new(Code::InvalidFingerprint, rule.to_string()))?;
+    let fingerprint = Fingerprint::parse(text)
+        .map_err(|rule| Problem::new(Code::InvalidFingerprint, rule.to_string()))?;
     x.device = Some(fingerprint.short_hash());
     Ok(app.device(&fingerprint))
 }
 
 fn session_not_found() -> Problem {
-    Problem::new(Code::SessionNotFound, "the device has no live session of this guest, or the token is not its own")
+    Problem::new(
+        Code::SessionNotFound,
+        "the device has no live session of this guest, or the token is not its own",
+    )
 }
 
 fn revocation_not_found() -> Problem {
@@ -142,7 +147,9 @@ async fn issue<S: SessionStore, P: GuestProvider, C: Clock>(
 fn address_hash(address: std::net::IpAddr) -> String {
     let network = match address.to_canonical() {
         std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).to_string(),
+        std::net::IpAddr::V6(v6) => {
+            std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).to_string()
+        }
     };
     let mut hash = sha256(&network);
     hash.truncate(32);
@@ -191,9 +198,13 @@ async fn renew<S: SessionStore, P: GuestProvider, C: Clock>(
     let device = device(app, x, fingerprint)?;
     let guest = guest_id(guest)?;
     no_body(x)?;
-    let expires_at = app.store.renew(app.at(), &device, &guest, &proof(x)?).await.map_err(failed)?;
+    let expires_at =
+        app.store.renew(app.at(), &device, &guest, &proof(x)?).await.map_err(failed)?;
     let expires_at = expires_at.ok_or_else(session_not_found)?;
-    Ok(json_answer(StatusCode::OK, &json!({ "guestId": guest.as_str(), "expiresAt": expires_at.rfc3339() })))
+    Ok(json_answer(
+        StatusCode::OK,
+        &json!({ "guestId": guest.as_str(), "expiresAt": expires_at.rfc3339() }),
+    ))
 }
 
 async fn end<S: SessionStore, P: GuestProvider, C: Clock>(
@@ -295,7 +306,10 @@ async fn abandon<S: SessionStore, P: GuestProvider, C: Clock>(
     Ok(response)
 }
 
-async fn sweep<S: SessionStore, P: GuestProvider, C: Clock>(app: &App<S, P, C>, x: &Exchange<'_>) -> Outcome {
+async fn sweep<S: SessionStore, P: GuestProvider, C: Clock>(
+    app: &App<S, P, C>,
+    x: &Exchange<'_>,
+) -> Outcome {
     no_body(x)?;
     let bounds = SweepBounds {
         devices: SWEEP_DEVICES,

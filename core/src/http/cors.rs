@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap,
-    HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -14,7 +14,11 @@ use super::problem::{Code, Problem};
 use super::route::Route;
 
 /// The answer to a preflight, or `None` when the request is none.
-pub(super) fn preflight(access: &Access, parts: &Parts, route: Route<'_>) -> Option<Result<Response<Bytes>, Problem>> {
+pub(super) fn preflight(
+    access: &Access,
+    parts: &Parts,
+    route: Route<'_>,
+) -> Option<Result<Response<Bytes>, Problem>> {
     let is_preflight = parts.method == Method::OPTIONS
         && parts.headers.contains_key(ORIGIN)
         && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -22,7 +26,10 @@ pub(super) fn preflight(access: &Access, parts: &Parts, route: Route<'_>) -> Opt
         return None;
     }
     if allowed_origin(access, &parts.headers).is_none() {
-        return Some(Err(Problem::new(Code::OriginNotAllowed, "the page's origin is not one of ALLOWED_ORIGINS")));
+        return Some(Err(Problem::new(
+            Code::OriginNotAllowed,
+            "the page's origin is not one of ALLOWED_ORIGINS",
+        )));
     }
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -30,7 +37,8 @@ pub(super) fn preflight(access: &Access, parts: &Parts, route: Route<'_>) -> Opt
     if let Ok(methods) = HeaderValue::from_str(&route.allow()) {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
-    let allowed = HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, X-Request-Id");
+    let allowed =
+        HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, X-Request-Id");
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     Some(Ok(response))

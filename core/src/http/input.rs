@@ -80,15 +80,20 @@ fn fields<'a>(headers: &HeaderMap, body: &'a [u8], data: &str) -> Result<Fields<
 
 /// Reads the body of an issue.
 pub(super) fn issue_body(headers: &HeaderMap, body: &[u8]) -> Result<IssueBody, Problem> {
-    const DATA: &str = "the body must be a JSON object with no field but routing, which must be a JSON object";
+    const DATA: &str =
+        "the body must be a JSON object with no field but routing, which must be a JSON object";
     let routing = fields(headers, body, DATA)?.routing.map(RawValue::get);
     let mut canonical = String::new();
     if let Some(routing) = routing {
         if !routing.starts_with('{') {
             return Err(Problem::new(Code::InvalidBody, DATA));
         }
-        let value: Value = serde_json::from_str(routing)
-            .map_err(|_| Problem::new(Code::InvalidBody, "routing is nested too deeply or has a number out of range"))?;
+        let value: Value = serde_json::from_str(routing).map_err(|_| {
+            Problem::new(
+                Code::InvalidBody,
+                "routing is nested too deeply or has a number out of range",
+            )
+        })?;
         write_canonical(&value, &mut canonical);
     }
     Ok(IssueBody { routing: routing.map(str::to_owned), hash: sha256(&canonical) })
@@ -129,22 +134,30 @@ fn write_canonical(value: &Value, out: &mut String) {
         }
         Value::Number(number) => {
             // Adding 0.0 makes -0.0 the same as 0.
-            let whole = number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < 9e15);
-            out.push_str(&whole.map_or_else(|| number.to_string(), |whole| format!("{:.0}", whole + 0.0)));
+            let whole =
+                number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < 9e15);
+            out.push_str(
+                &whole.map_or_else(|| number.to_string(), |whole| format!("{:.0}", whole + 0.0)),
+            );
         }
         other => out.push_str(&other.to_string()),
     }
 }
 
 /// Reads an idempotency key, if the request has one.
-pub(super) fn idempotency(headers: &HeaderMap, body: &IssueBody) -> Result<Option<Idempotency>, Problem> {
+pub(super) fn idempotency(
+    headers: &HeaderMap,
+    body: &IssueBody,
+) -> Result<Option<Idempotency>, Problem> {
     let invalid = || {
         Problem::new(
             Code::InvalidIdempotencyKey,
             "Idempotency-Key must be sent once and be 1 to 128 visible ASCII characters",
         )
     };
-    let Some(key) = header(headers, &IDEMPOTENCY_KEY).map_err(|()| invalid())? else { return Ok(None) };
+    let Some(key) = header(headers, &IDEMPOTENCY_KEY).map_err(|()| invalid())? else {
+        return Ok(None);
+    };
     if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(invalid());
     }
@@ -154,7 +167,8 @@ pub(super) fn idempotency(headers: &HeaderMap, body: &IssueBody) -> Result<Optio
 /// The caller's request id, if it is one.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = header(headers, &REQUEST_ID).ok()??;
-    let good = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let good =
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     good.then_some(id)
 }
 
@@ -181,12 +195,17 @@ pub(super) fn revocations_query(query: Option<&str>) -> Result<RevocationsQuery,
                     .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))
                     .and_then(|value| value.parse().ok())
                     .filter(|limit| (1..=1000).contains(limit));
-                limit = Some(number.ok_or_else(|| invalid("limit must be a whole number from 1 to 1000"))?);
+                limit = Some(
+                    number.ok_or_else(|| invalid("limit must be a whole number from 1 to 1000"))?,
+                );
             }
             _ => return Err(invalid("the query may have state and limit, each once")),
         }
     }
-    Ok(RevocationsQuery { state: state.unwrap_or(RevocationState::Pending), limit: limit.unwrap_or(100) })
+    Ok(RevocationsQuery {
+        state: state.unwrap_or(RevocationState::Pending),
+        limit: limit.unwrap_or(100),
+    })
 }
 
 /// Checks the query of a call that takes none.

@@ -27,8 +27,10 @@ pub(super) fn as_json(stats: &Stats, now: UnixMillis) -> Value {
         .into_iter()
         .map(|counter| (counter.name().to_owned(), Value::from(stats.counter(counter))))
         .collect();
-    let gauges: Map<_, _> =
-        gauges(stats, now).into_iter().map(|(name, _, value)| (name.to_owned(), Value::from(value))).collect();
+    let gauges: Map<_, _> = gauges(stats, now)
+        .into_iter()
+        .map(|(name, _, value)| (name.to_owned(), Value::from(value)))
+        .collect();
     json!({ "counters": counters, "gauges": gauges })
 }
 
@@ -68,7 +70,9 @@ mod tests {
         let mut stats = Stats { cool_until: UnixMillis::new(2500), ..Stats::default() };
         stats.bump(Counter::RevokeFailed, 7);
         let text = as_prometheus(&stats, UnixMillis::new(1000));
-        assert!(text.contains("\n# TYPE guestpass_revoke_failed_total counter\nguestpass_revoke_failed_total 7\n"));
+        assert!(text.contains(
+            "\n# TYPE guestpass_revoke_failed_total counter\nguestpass_revoke_failed_total 7\n"
+        ));
         assert!(text.contains("\nguestpass_cool_down_seconds 2\n"));
         assert!(text.contains("\nguestpass_oldest_pending_revocation_seconds 0\n"));
     }

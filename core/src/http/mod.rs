@@ -53,14 +53,25 @@ pub(crate) async fn handle<S: SessionStore, P: GuestProvider, C: Clock>(
     let (parts, body) = request.into_parts();
     let id = input::request_id(&parts.headers).unwrap_or_else(|| hex(&app.clock.random()));
     let route = Route::of(parts.uri.path());
-    let mut exchange =
-        Exchange { parts: &parts, body: &body, client, bearer: None, after: After::default(), device: None };
+    let mut exchange = Exchange {
+        parts: &parts,
+        body: &body,
+        client,
+        bearer: None,
+        after: After::default(),
+        device: None,
+    };
     let outcome = match route {
         Some(route) => answer(app, &mut exchange, route).await,
-        None => Err(Problem::new(Code::RouteNotFound, "there is no such route; /openapi.json lists them")),
+        None => Err(Problem::new(
+            Code::RouteNotFound,
+            "there is no such route; /openapi.json lists them",
+        )),
     };
-    let (code, context_id) =
-        outcome.as_ref().err().map_or((None, None), |p| (Some(p.code.as_str()), p.context_id.clone()));
+    let (code, context_id) = outcome
+        .as_ref()
+        .err()
+        .map_or((None, None), |p| (Some(p.code.as_str()), p.context_id.clone()));
     let mut response = outcome.unwrap_or_else(|problem| problem.response(&id));
     if parts.method == Method::HEAD {
         *response.body_mut() = Bytes::new();
@@ -90,7 +101,8 @@ pub(crate) async fn handle<S: SessionStore, P: GuestProvider, C: Clock>(
 /// [`App::handle`].
 #[must_use]
 pub fn internal_error() -> Response<Bytes> {
-    let mut response = Problem::new(Code::Internal, "a bug; the log of the server has more").response("unknown");
+    let mut response =
+        Problem::new(Code::Internal, "a bug; the log of the server has more").response("unknown");
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -106,7 +118,8 @@ async fn answer<S: SessionStore, P: GuestProvider, C: Clock>(
     if let Some(preflight) = cors::preflight(access, parts, route) {
         return preflight;
     }
-    let call = route.call(&parts.method).ok_or_else(|| Problem::method_not_allowed(route.allow()))?;
+    let call =
+        route.call(&parts.method).ok_or_else(|| Problem::method_not_allowed(route.allow()))?;
     if call.caller() != Caller::Anyone {
         authorize(app, exchange, call)?;
         refuse_origin(app, exchange, call)?;
@@ -128,7 +141,8 @@ fn authorize<S: SessionStore, P: GuestProvider, C: Clock>(
     let headers = &exchange.parts.headers;
     let token = bearer(headers);
     let unauthorized = |detail: &str| Err(Problem::new(Code::Unauthorized, detail));
-    let is_repeated = header(headers, &http::header::AUTHORIZATION).map_or(true, |value| value.is_some_and(|v| v.contains(", ")));
+    let is_repeated = header(headers, &http::header::AUTHORIZATION)
+        .map_or(true, |value| value.is_some_and(|v| v.contains(", ")));
     if is_repeated {
         return unauthorized("Authorization must be sent once");
     }
@@ -137,7 +151,9 @@ fn authorize<S: SessionStore, P: GuestProvider, C: Clock>(
         Caller::Operator if access.operator_tokens.is_empty() => {
             return Err(Problem::new(Code::OperatorDisabled, "no OPERATOR_TOKEN is configured"));
         }
-        Caller::Operator if !token.as_ref().is_some_and(|token| access.is_operator(token.expose())) => {
+        Caller::Operator
+            if !token.as_ref().is_some_and(|token| access.is_operator(token.expose())) =>
+        {
             return unauthorized("this call needs Authorization: Bearer with an operator's token");
         }
         Caller::Site
@@ -147,7 +163,9 @@ fn authorize<S: SessionStore, P: GuestProvider, C: Clock>(
             return unauthorized("this call needs Authorization: Bearer with a site's key");
         }
         Caller::Guest | Caller::GuestOrOperator if token.is_none() => {
-            return unauthorized("this call needs Authorization: Bearer with the session's guestToken");
+            return unauthorized(
+                "this call needs Authorization: Bearer with the session's guestToken",
+            );
         }
         _ => {}
     }
@@ -163,12 +181,17 @@ fn refuse_origin<S: SessionStore, P: GuestProvider, C: Clock>(
 ) -> Result<(), Problem> {
     let refused = match origin(&exchange.parts.headers) {
         Ok(None) => false,
-        Ok(Some(origin)) if call.caller() == Caller::Site => !app.rules.access.allows_origin(&origin),
+        Ok(Some(origin)) if call.caller() == Caller::Site => {
+            !app.rules.access.allows_origin(&origin)
+        }
         Ok(Some(origin)) => origin.contains(','),
         Err(()) => true,
     };
     if refused {
-        return Err(Problem::new(Code::OriginNotAllowed, "the page's origin is not one of ALLOWED_ORIGINS"));
+        return Err(Problem::new(
+            Code::OriginNotAllowed,
+            "the page's origin is not one of ALLOWED_ORIGINS",
+        ));
     }
     Ok(())
 }

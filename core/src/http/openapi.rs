@@ -1,2 +1,4 @@
 //! x
-pub(super) fn document() -> serde_json::Value { serde_json::json!({}) }
+pub(super) fn document() -> serde_json::Value {
+    serde_json::json!({})
+}

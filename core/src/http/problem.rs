@@ -83,7 +83,13 @@ struct Body<'a> {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), retry_after_seconds: None, allow: None, context_id: None }
+        Self {
+            code,
+            detail: detail.into(),
+            retry_after_seconds: None,
+            allow: None,
+            context_id: None,
+        }
     }
 
     pub(crate) fn after(mut self, seconds: u64) -> Self {
@@ -115,18 +121,25 @@ impl Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        if let Some(allow) =
+            self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok())
+        {
             headers.insert(ALLOW, allow);
         }
         if self.code == Code::Unauthorized {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="guestpass""#));
+            headers
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="guestpass""#));
         }
         response
     }
 
     pub(crate) fn of_store(fault: &StoreFault) -> Self {
         tracing::warn!(error = %fault, "the store failed");
-        Self::new(Code::StoreUnavailable, "the session store did not do what it was asked; nothing was issued").after(1)
+        Self::new(
+            Code::StoreUnavailable,
+            "the session store did not do what it was asked; nothing was issued",
+        )
+        .after(1)
     }
 
     pub(crate) fn of_failure(failure: &Failure, now: UnixMillis) -> Self {
@@ -155,7 +168,8 @@ impl Problem {
     }
 
     fn resting(rest_ms: u64) -> Self {
-        Self::new(Code::GenesysRateLimited, "Genesys asked to be left alone for a while").after(whole_seconds(rest_ms))
+        Self::new(Code::GenesysRateLimited, "Genesys asked to be left alone for a while")
+            .after(whole_seconds(rest_ms))
     }
 
     fn of_call(fault: &CallFault, why: GiveUp) -> Self {
@@ -163,11 +177,15 @@ impl Problem {
         match (fault.host, &fault.kind) {
             (Host::Login, FaultKind::Status(400 | 401)) => Self::new(
                 Code::GenesysUnauthorized,
-                format!("{said}: check GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REGION"),
+                format!(
+                    "{said}: check GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_REGION"
+                ),
             ),
             (Host::Api, FaultKind::Status(401)) => Self::new(
                 Code::GenesysUnauthorized,
-                format!("{said} to a new access token: check that GENESYS_REGION is the region of the OAuth client"),
+                format!(
+                    "{said} to a new access token: check that GENESYS_REGION is the region of the OAuth client"
+                ),
             ),
             (_, FaultKind::Status(403)) => Self::new(
                 Code::GenesysForbidden,
@@ -176,9 +194,12 @@ impl Problem {
                      to manage messaging guests (Genesys Cloud Admin, Integrations, OAuth)"
                 ),
             ),
-            (_, FaultKind::Status(status @ (429 | 500..=599))) => match (fault.retry_after_ms, why) {
+            (_, FaultKind::Status(status @ (429 | 500..=599))) => match (fault.retry_after_ms, why)
+            {
                 (Some(rest), GiveUp::DoesNotFit(_)) => Self::resting(rest),
-                (Some(rest), GiveUp::Exhausted(_) | GiveUp::Final) if *status == 429 => Self::resting(rest),
+                (Some(rest), GiveUp::Exhausted(_) | GiveUp::Final) if *status == 429 => {
+                    Self::resting(rest)
+                }
                 (None, GiveUp::Exhausted(delay)) if *status == 429 => Self::resting(delay),
                 _ => Self::new(Code::GenesysFailed, said),
             },

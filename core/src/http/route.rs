@@ -83,12 +83,22 @@ impl<'a> Route<'a> {
             [Some("v1"), Some("devices"), Some(fingerprint), Some("sessions"), None, _] => {
                 Self::Sessions { fingerprint }
             }
-            [Some("v1"), Some("devices"), Some(fingerprint), Some("sessions"), Some(guest), None] => {
-                Self::Session { fingerprint, guest }
-            }
-            [Some("v1"), Some("devices"), Some(fingerprint), Some("sessions"), Some(guest), Some("renew")] => {
-                Self::Renew { fingerprint, guest }
-            }
+            [
+                Some("v1"),
+                Some("devices"),
+                Some(fingerprint),
+                Some("sessions"),
+                Some(guest),
+                None,
+            ] => Self::Session { fingerprint, guest },
+            [
+                Some("v1"),
+                Some("devices"),
+                Some(fingerprint),
+                Some("sessions"),
+                Some(guest),
+                Some("renew"),
+            ] => Self::Renew { fingerprint, guest },
             [Some("v1"), Some("revocations"), None, ..] => Self::Revocations,
             [Some("v1"), Some("revocations"), Some(guest), None, ..] => Self::Revocation { guest },
             [Some("v1"), Some("revocations"), Some(guest), Some("retry"), None, _] => {
@@ -125,9 +135,11 @@ impl<'a> Route<'a> {
     /// The methods and what they ask for. HEAD is GET without the body.
     const fn calls(self) -> &'static [(Method, Call)] {
         match self {
-            Self::Sessions { .. } => {
-                &[(Method::GET, Call::List), (Method::POST, Call::Issue), (Method::DELETE, Call::EndAll)]
-            }
+            Self::Sessions { .. } => &[
+                (Method::GET, Call::List),
+                (Method::POST, Call::Issue),
+                (Method::DELETE, Call::EndAll),
+            ],
             Self::Session { .. } => &[(Method::DELETE, Call::End)],
             Self::Renew { .. } => &[(Method::POST, Call::Renew)],
             Self::Revocations => &[(Method::GET, Call::Revocations)],
@@ -178,9 +190,19 @@ mod tests {
             Some(Route::Renew { fingerprint: "device-1", guest: "g" })
         );
         for nothing in [
-            "", "/", "/v1", "/v1/devices", "/v1/devices/device-1", "/v1/devices/device-1/sessions/",
-            "/v1/devices/device-1/sessions/g/renew/", "/v1/devices/device-1/sessions/g/other",
-            "/v1/sweep/", "//v1/sweep", "/V1/sweep", "/healthz/x", "/v1/revocations/g/retry/x",
+            "",
+            "/",
+            "/v1",
+            "/v1/devices",
+            "/v1/devices/device-1",
+            "/v1/devices/device-1/sessions/",
+            "/v1/devices/device-1/sessions/g/renew/",
+            "/v1/devices/device-1/sessions/g/other",
+            "/v1/sweep/",
+            "//v1/sweep",
+            "/V1/sweep",
+            "/healthz/x",
+            "/v1/revocations/g/retry/x",
         ] {
             let route = Route::of(nothing);
             let has_empty_parameter = matches!(route, Some(Route::Session { guest: "", .. }));
@@ -191,8 +213,12 @@ mod tests {
     #[test]
     fn dot_segments_are_no_route() {
         for path in [
-            "/v1/devices/../sessions", "/v1/devices/device-1/sessions/..", "/v1/devices/./sessions",
-            "/v1/devices/%2e%2E/sessions", "/v1/devices/device-1/sessions/.%2e", "/./healthz",
+            "/v1/devices/../sessions",
+            "/v1/devices/device-1/sessions/..",
+            "/v1/devices/./sessions",
+            "/v1/devices/%2e%2E/sessions",
+            "/v1/devices/device-1/sessions/.%2e",
+            "/./healthz",
         ] {
             assert_eq!(Route::of(path), None, "{path}");
         }

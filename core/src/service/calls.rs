@@ -85,7 +85,8 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         let mut ask = after_a_wait;
         loop {
             if ask {
-                let until = self.store.cool_down(self.at(), None).await.map_err(CreateFailure::Store)?;
+                let until =
+                    self.store.cool_down(self.at(), None).await.map_err(CreateFailure::Store)?;
                 self.note_cool_until(until);
             }
             let now = self.clock.now();
@@ -93,7 +94,8 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             if rest == 0 {
                 return Ok(());
             }
-            let jitter = self.dice().checked_rem(self.rules.retry.jitter_ms.saturating_add(1)).unwrap_or(0);
+            let jitter =
+                self.dice().checked_rem(self.rules.retry.jitter_ms.saturating_add(1)).unwrap_or(0);
             let wait = rest.saturating_add(jitter);
             if wait >= deadline.since(now) {
                 return Err(CreateFailure::CoolDown(rest));
@@ -136,7 +138,11 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         outcome
     }
 
-    pub(super) async fn call_revoke(&self, guest: &GuestId, budget_ms: u64) -> Result<(), CallFault> {
+    pub(super) async fn call_revoke(
+        &self,
+        guest: &GuestId,
+        budget_ms: u64,
+    ) -> Result<(), CallFault> {
         let begun = self.clock.now();
         let outcome = self.provider.revoke(guest, Duration::from_millis(budget_ms)).await;
         match &outcome {
@@ -160,12 +166,16 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             correlation_id = fault.context.correlation_id,
             "call to Genesys failed"
         );
-        if let (Host::Api, FaultKind::Status(429), Some(rest)) = (fault.host, &fault.kind, fault.retry_after_ms) {
+        if let (Host::Api, FaultKind::Status(429), Some(rest)) =
+            (fault.host, &fault.kind, fault.retry_after_ms)
+        {
             let until = self.clock.now().plus(rest);
             self.note_cool_until(until);
             match self.store.cool_down(self.at(), Some(until)).await {
                 Ok(until) => self.note_cool_until(until),
-                Err(fault) => tracing::warn!(error = %fault, "other hosts could not be told to leave Genesys alone"),
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "other hosts could not be told to leave Genesys alone")
+                }
             }
         }
     }

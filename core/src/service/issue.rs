@@ -51,8 +51,12 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             Ok(Some(replayed)) => return (Ok(replayed), After::default()),
             Err(Failure::Store(fault)) => {
                 // An answer that was lost may have been leave.
-                let lost = matches!(fault, StoreFault::Lost(_) | StoreFault::Unreachable(_) | StoreFault::Unreadable(_));
-                let rescue = lost.then(|| Box::new(Rescue::unused(order.device, flight, order.idempotency)));
+                let lost = matches!(
+                    fault,
+                    StoreFault::Lost(_) | StoreFault::Unreachable(_) | StoreFault::Unreadable(_)
+                );
+                let rescue =
+                    lost.then(|| Box::new(Rescue::unused(order.device, flight, order.idempotency)));
                 return (Err(Failure::Store(fault)), After { rescue, ..After::default() });
             }
             Err(failure) => return (Err(failure), After::default()),
@@ -63,7 +67,13 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                 let after = match failure.take_guest() {
                     Some(guest) => {
                         tracing::error!(guest_id = %guest, "a created guest cannot be used and is revoked");
-                        self.withdraw(Rescue::created(order.device, flight, order.idempotency, guest)).await
+                        self.withdraw(Rescue::created(
+                            order.device,
+                            flight,
+                            order.idempotency,
+                            guest,
+                        ))
+                        .await
                     }
                     None => {
                         let rescue = self.abort(order, flight, failure.may_have_created()).await;
@@ -76,7 +86,11 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     }
 
     /// Leave to create a guest (`None`), or the answer that an idempotency key is bound to.
-    async fn admit(&self, order: &mut Order, flight: &FlightId) -> Result<Option<Session>, Failure> {
+    async fn admit(
+        &self,
+        order: &mut Order,
+        flight: &FlightId,
+    ) -> Result<Option<Session>, Failure> {
         loop {
             let admit = Admit {
                 device: &order.device,
@@ -97,7 +111,9 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                             replayed: true,
                         }));
                     }
-                    tracing::warn!("an idempotency record was sealed with another key and is replaced");
+                    tracing::warn!(
+                        "an idempotency record was sealed with another key and is replaced"
+                    );
                 }
                 Admission::Unreadable => {}
                 Admission::InFlight => return Err(Failure::InFlight),
@@ -119,7 +135,12 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         }
     }
 
-    async fn commit(&self, order: Order, flight: FlightId, guest: Guest) -> (Result<Session, Failure>, After) {
+    async fn commit(
+        &self,
+        order: Order,
+        flight: FlightId,
+        guest: Guest,
+    ) -> (Result<Session, Failure>, After) {
         let outcome = match self.rules.sealer.seal(&guest.id, &guest.token, self.clock.random()) {
             Ok(token) => {
                 let commit = Commit {
@@ -151,8 +172,12 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                 let rescue = Rescue::created(order.device, flight, order.idempotency, guest.id);
                 // A store that answers can be told; one that cannot be reached would only cost another wait.
                 let after = match &fault {
-                    StoreFault::Refused(_) | StoreFault::Unreadable(_) => self.withdraw(rescue).await,
-                    StoreFault::Lost(_) | StoreFault::Unreachable(_) => self.withdraw_directly(rescue).await,
+                    StoreFault::Refused(_) | StoreFault::Unreadable(_) => {
+                        self.withdraw(rescue).await
+                    }
+                    StoreFault::Lost(_) | StoreFault::Unreachable(_) => {
+                        self.withdraw_directly(rescue).await
+                    }
                 };
                 (Err(Failure::Store(fault)), after)
             }
@@ -160,7 +185,12 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     }
 
     /// Ends an admitted create without a session; answers what is left to do where the store did not hear.
-    async fn abort(&self, order: Order, flight: FlightId, may_have_created: bool) -> Option<Box<Rescue>> {
+    async fn abort(
+        &self,
+        order: Order,
+        flight: FlightId,
+        may_have_created: bool,
+    ) -> Option<Box<Rescue>> {
         let outcome = if may_have_created { AbortOutcome::Orphaned } else { AbortOutcome::Refused };
         let abort = Abort {
             device: &order.device,

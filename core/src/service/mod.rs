@@ -174,7 +174,11 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
 }
 
 /// A future's output, or `None` when `millis` pass first.
-pub(crate) async fn within<C: Clock, F: Future>(clock: &C, millis: u64, future: F) -> Option<F::Output> {
+pub(crate) async fn within<C: Clock, F: Future>(
+    clock: &C,
+    millis: u64,
+    future: F,
+) -> Option<F::Output> {
     let future = std::pin::pin!(future);
     let timer = std::pin::pin!(clock.sleep(std::time::Duration::from_millis(millis)));
     match select(future, timer).await {

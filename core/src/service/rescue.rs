@@ -35,11 +35,19 @@ const FIRST_WAIT_MS: u64 = 250;
 const LONGEST_WAIT_MS: u64 = 5000;
 
 impl Rescue {
-    pub(super) const fn unused(device: DeviceKey, flight: FlightId, idempotency: Option<Idempotency>) -> Self {
+    pub(super) const fn unused(
+        device: DeviceKey,
+        flight: FlightId,
+        idempotency: Option<Idempotency>,
+    ) -> Self {
         Self { device, flight, idempotency, ending: Ending::Unused }
     }
 
-    pub(super) const fn orphaned(device: DeviceKey, flight: FlightId, idempotency: Option<Idempotency>) -> Self {
+    pub(super) const fn orphaned(
+        device: DeviceKey,
+        flight: FlightId,
+        idempotency: Option<Idempotency>,
+    ) -> Self {
         Self { device, flight, idempotency, ending: Ending::Orphaned }
     }
 

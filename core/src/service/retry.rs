@@ -43,7 +43,8 @@ impl RetryPolicy {
             return Next::GiveUp(GiveUp::Final);
         }
         let jitter = random.checked_rem(self.jitter_ms.saturating_add(1)).unwrap_or(0);
-        let delay = self.delay_ms(tries.saturating_sub(1), fault.retry_after_ms).saturating_add(jitter);
+        let delay =
+            self.delay_ms(tries.saturating_sub(1), fault.retry_after_ms).saturating_add(jitter);
         if tries >= self.max_attempts {
             Next::GiveUp(GiveUp::Exhausted(delay))
         } else if delay >= left_ms {
@@ -86,9 +87,12 @@ pub fn parse_retry_after(text: &str, now: UnixMillis) -> Option<u64> {
 #[must_use]
 pub fn revocation_delay_ms(failures: u32, random: u64) -> u64 {
     const LONGEST_MS: u64 = 15 * 60 * 1000;
-    let full = 1000_u64.saturating_mul(1_u64.checked_shl(failures.max(1)).unwrap_or(u64::MAX)).min(LONGEST_MS);
+    let full = 1000_u64
+        .saturating_mul(1_u64.checked_shl(failures.max(1)).unwrap_or(u64::MAX))
+        .min(LONGEST_MS);
     let spread = full / 2;
-    full.saturating_sub(full / 4).saturating_add(random.checked_rem(spread.saturating_add(1)).unwrap_or(0))
+    full.saturating_sub(full / 4)
+        .saturating_add(random.checked_rem(spread.saturating_add(1)).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -96,12 +100,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seams::{Context, Host};
+    use crate::seams::Host;
 
-    const POLICY: RetryPolicy = RetryPolicy { max_attempts: 3, base_delay_ms: 1000, jitter_ms: 500 };
+    const POLICY: RetryPolicy =
+        RetryPolicy { max_attempts: 3, base_delay_ms: 1000, jitter_ms: 500 };
 
     fn fault(kind: FaultKind, retry_after_ms: Option<u64>) -> CallFault {
-        CallFault { host: Host::Api, kind, retry_after_ms, context: Context::default(), guest: None }
+        CallFault {
+            host: Host::Api,
+            kind,
+            retry_after_ms,
+            context: Box::default(),
+            guest: None,
+        }
     }
 
     fn status(code: u16) -> CallFault {
@@ -113,7 +124,10 @@ mod tests {
         for code in [429, 502, 503, 504] {
             assert_eq!(POLICY.next(1, &status(code), 0, 15_000), Next::RetryAfter(1000), "{code}");
         }
-        assert_eq!(POLICY.next(1, &fault(FaultKind::NotSent(String::new()), None), 0, 15_000), Next::RetryAfter(1000));
+        assert_eq!(
+            POLICY.next(1, &fault(FaultKind::NotSent(String::new()), None), 0, 15_000),
+            Next::RetryAfter(1000)
+        );
         let final_kinds = [
             FaultKind::Broken(String::new()),
             FaultKind::Unreadable(String::new()),
@@ -125,15 +139,24 @@ mod tests {
             FaultKind::Status(501),
         ];
         for kind in final_kinds {
-            assert_eq!(POLICY.next(1, &fault(kind, Some(1)), 0, 15_000), Next::GiveUp(GiveUp::Final));
+            assert_eq!(
+                POLICY.next(1, &fault(kind, Some(1)), 0, 15_000),
+                Next::GiveUp(GiveUp::Final)
+            );
         }
     }
 
     #[test]
     fn the_delay_doubles_and_yields_to_a_longer_retry_after() {
         assert_eq!(POLICY.next(2, &status(503), 0, 15_000), Next::RetryAfter(2000));
-        assert_eq!(POLICY.next(1, &fault(FaultKind::Status(429), Some(7000)), 0, 15_000), Next::RetryAfter(7000));
-        assert_eq!(POLICY.next(2, &fault(FaultKind::Status(429), Some(500)), 0, 15_000), Next::RetryAfter(2000));
+        assert_eq!(
+            POLICY.next(1, &fault(FaultKind::Status(429), Some(7000)), 0, 15_000),
+            Next::RetryAfter(7000)
+        );
+        assert_eq!(
+            POLICY.next(2, &fault(FaultKind::Status(429), Some(500)), 0, 15_000),
+            Next::RetryAfter(2000)
+        );
     }
 
     #[test]

@@ -42,7 +42,9 @@ impl Sealer {
         };
         let nonce = random.first_chunk::<NONCE_BYTES>().ok_or("too short a nonce")?;
         let payload = Payload { msg: token.expose().as_bytes(), aad: guest.as_str().as_bytes() };
-        let sealed = cipher.encrypt(Nonce::from_slice(nonce), payload).map_err(|_| "a token that cannot be sealed")?;
+        let sealed = cipher
+            .encrypt(Nonce::from_slice(nonce), payload)
+            .map_err(|_| "a token that cannot be sealed")?;
         let text = URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat());
         Ok(StoredToken { text: Secret::new(text), sha256: Some(sha256(token.expose())) })
     }

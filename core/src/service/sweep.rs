@@ -106,7 +106,9 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                         under_way = under_way.saturating_add(jobs.len());
                         let claim = Arc::new(claim);
                         work.extend(jobs.into_iter().map(|job| {
-                            Either::Left(self.revoke_claimed(claim.clone(), job).map(Progress::Called))
+                            Either::Left(
+                                self.revoke_claimed(claim.clone(), job).map(Progress::Called),
+                            )
                         }));
                     }
                     Err(fault) => failed = Some(fault),
@@ -165,7 +167,8 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         }
         let begun = self.clock.now();
         let outcome = self.call_revoke(&job.guest, budget_ms).await;
-        let unauthorized = |fault: &CallFault| fault.host == Host::Api && fault.kind == FaultKind::Status(401);
+        let unauthorized =
+            |fault: &CallFault| fault.host == Host::Api && fault.kind == FaultKind::Status(401);
         match outcome {
             Err(fault) if unauthorized(&fault) => {
                 // The provider has discarded that token: once more with a new one.
@@ -195,16 +198,23 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     }
 
     /// Settles calls that have ended; those of one claim in one go.
-    async fn settle(&self, mut done: Vec<(Arc<ClaimId>, Settlement)>) -> Result<Settled, StoreFault> {
+    async fn settle(
+        &self,
+        mut done: Vec<(Arc<ClaimId>, Settlement)>,
+    ) -> Result<Settled, StoreFault> {
         let mut total = Settled::default();
         while let Some((claim, first)) = done.pop() {
             let (same, other): (Vec<_>, Vec<_>) = done.into_iter().partition(|(c, _)| *c == claim);
             done = other;
-            let settlements: Vec<_> =
-                std::iter::once(first).chain(same.into_iter().map(|(_, settlement)| settlement)).collect();
+            let settlements: Vec<_> = std::iter::once(first)
+                .chain(same.into_iter().map(|(_, settlement)| settlement))
+                .collect();
             let settled = self.store.settle(self.at(), &claim, &settlements).await?;
             if settled.late > 0 {
-                tracing::warn!(late = settled.late, "a claim had ended before its revocations were settled");
+                tracing::warn!(
+                    late = settled.late,
+                    "a claim had ended before its revocations were settled"
+                );
             }
             total.add(settled);
         }

@@ -25,7 +25,11 @@ impl Session {
     }
 
     pub(super) fn expires_at(&self, expiry: UnixMillis, limits: &Limits) -> UnixMillis {
-        if limits.max_age_ms > 0 { expiry.min(self.created_at.plus(limits.max_age_ms)) } else { expiry }
+        if limits.max_age_ms > 0 {
+            expiry.min(self.created_at.plus(limits.max_age_ms))
+        } else {
+            expiry
+        }
     }
 
     pub(super) fn is_held_by(&self, proof: &Proof) -> bool {

@@ -12,8 +12,8 @@ use self::state::State;
 use crate::names::{ClaimId, DeviceKey, GuestId};
 use crate::seams::{SessionStore, StoreFault};
 use crate::store::ops::{
-    Abort, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Job, Proof, Revocation,
-    RevocationState, SessionInfo, Settled, Settlement, Stats,
+    Abort, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Job, Proof,
+    Revocation, RevocationState, SessionInfo, Settled, Settlement, Stats,
 };
 use crate::time::UnixMillis;
 
@@ -61,7 +61,12 @@ impl SessionStore for EmbeddedStore {
         Ok(self.lock().renew(at, device, guest, proof))
     }
 
-    async fn end(&self, at: At<'_>, device: &DeviceKey, end: &End<'_>) -> Result<Ended, StoreFault> {
+    async fn end(
+        &self,
+        at: At<'_>,
+        device: &DeviceKey,
+        end: &End<'_>,
+    ) -> Result<Ended, StoreFault> {
         Ok(self.lock().end(at, device, end))
     }
 
@@ -77,7 +82,12 @@ impl SessionStore for EmbeddedStore {
         Ok(self.lock().expire(at, devices))
     }
 
-    async fn claim(&self, at: At<'_>, claim: &ClaimId, limit: usize) -> Result<Vec<Job>, StoreFault> {
+    async fn claim(
+        &self,
+        at: At<'_>,
+        claim: &ClaimId,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreFault> {
         let mut state = self.lock();
         if state.cool_until > at.now {
             return Ok(Vec::new());
@@ -111,7 +121,11 @@ impl SessionStore for EmbeddedStore {
         Ok(self.lock().abandon(guest))
     }
 
-    async fn cool_down(&self, at: At<'_>, until: Option<UnixMillis>) -> Result<UnixMillis, StoreFault> {
+    async fn cool_down(
+        &self,
+        at: At<'_>,
+        until: Option<UnixMillis>,
+    ) -> Result<UnixMillis, StoreFault> {
         let mut state = self.lock();
         if let Some(until) = until.filter(|until| *until > at.now) {
             state.cool_until = state.cool_until.max(until);

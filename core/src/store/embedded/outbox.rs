@@ -42,8 +42,14 @@ impl Outbox {
     /// Files a revocation, unless one is pending already.
     pub(super) fn file(&mut self, guest: &GuestId, reason: Reason, now: UnixMillis) {
         if !self.jobs.contains_key(guest) {
-            let filed =
-                Filed { reason, attempts: 0, enqueued_at: now, next: now, last_error: None, claim: None };
+            let filed = Filed {
+                reason,
+                attempts: 0,
+                enqueued_at: now,
+                next: now,
+                last_error: None,
+                claim: None,
+            };
             self.put(guest.clone(), filed);
         }
     }

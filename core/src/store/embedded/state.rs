@@ -6,8 +6,9 @@ use super::device::{Device, Rate, Record, Session};
 use super::outbox::Outbox;
 use crate::names::{ClaimId, DeviceKey, FlightId, GuestId};
 use crate::store::ops::{
-    Abort, AbortOutcome, Admission, Admit, At, Commit, Committed, Counter, Due, End, Ended, Expired,
-    IDEMPOTENCY_MS, Issued, Limits, Proof, Reason, SessionInfo, Settled, Settlement, Stats,
+    Abort, AbortOutcome, Admission, Admit, At, Commit, Committed, Counter, Due, End, Ended,
+    Expired, IDEMPOTENCY_MS, Issued, Limits, Proof, Reason, SessionInfo, Settled, Settlement,
+    Stats,
 };
 use crate::time::UnixMillis;
 
@@ -57,8 +58,10 @@ impl State {
             return Admission::CoolDown(self.cool_until);
         }
         let limited_address = admit.address_hash.filter(|_| limits.rate_per_ip > 0);
-        let address_rate =
-            limited_address.and_then(|hash| self.address_rates.get(hash)).copied().unwrap_or_default();
+        let address_rate = limited_address
+            .and_then(|hash| self.address_rates.get(hash))
+            .copied()
+            .unwrap_or_default();
         let reached = [
             (limits.rate_per_device > 0).then(|| device.rate.reached(limits.rate_per_device, now)),
             limited_address.map(|_| address_rate.reached(limits.rate_per_ip, now)),
@@ -103,7 +106,9 @@ impl State {
         let flights = device.flights.len();
         device.flights.retain(|(_, flight)| flight != commit.flight);
         if device.flights.len() == flights {
-            if let Some(session) = device.sessions.iter().find(|session| session.guest == *commit.guest) {
+            if let Some(session) =
+                device.sessions.iter().find(|session| session.guest == *commit.guest)
+            {
                 return Committed {
                     created_at: session.created_at,
                     expires_at: session.expires_at(device.expiry, limits),
@@ -115,7 +120,13 @@ impl State {
             if self.outbox.is_pending(commit.guest) {
                 let max_age = if limits.max_age_ms > 0 { limits.max_age_ms } else { u64::MAX };
                 let expires_at = now.plus(limits.ttl_ms.min(max_age));
-                return Committed { created_at: now, expires_at, evicted: 0, expired: 0, set_aside: 0 };
+                return Committed {
+                    created_at: now,
+                    expires_at,
+                    evicted: 0,
+                    expired: 0,
+                    set_aside: 0,
+                };
             }
         }
         if let Some(deadline) = self.deadlines.remove(commit.flight) {
@@ -181,7 +192,10 @@ impl State {
         let device = self.devices.entry(abort.device.clone()).or_default();
         device.flights.retain(|(_, flight)| flight != abort.flight);
         if let Some(key) = abort.idempotency
-            && device.records.get(&key.key_hash).is_some_and(|record| record.flight == *abort.flight)
+            && device
+                .records
+                .get(&key.key_hash)
+                .is_some_and(|record| record.flight == *abort.flight)
         {
             device.records.remove(&key.key_hash);
         }
@@ -193,8 +207,12 @@ impl State {
         }
         match abort.outcome {
             AbortOutcome::Orphaned if deadline.is_some() => self.totals.bump(Counter::Orphaned, 1),
-            AbortOutcome::CommitFailed(guest) => self.outbox.file(guest, Reason::CommitFailed, at.now),
-            AbortOutcome::Withdrawn(_) if deadline.is_some() => self.totals.bump(Counter::Revoked, 1),
+            AbortOutcome::CommitFailed(guest) => {
+                self.outbox.file(guest, Reason::CommitFailed, at.now)
+            }
+            AbortOutcome::Withdrawn(_) if deadline.is_some() => {
+                self.totals.bump(Counter::Revoked, 1)
+            }
             _ => {}
         }
         self.forget_if_empty(abort.device, at.now);
@@ -261,7 +279,8 @@ impl State {
 
     pub(super) fn due(&mut self, now: UnixMillis, limit: usize) -> Due {
         let mut orphaned = 0;
-        while let Some((_, flight)) = self.flights.first().filter(|(deadline, _)| *deadline <= now) {
+        while let Some((_, flight)) = self.flights.first().filter(|(deadline, _)| *deadline <= now)
+        {
             self.deadlines.remove(flight);
             self.flights.pop_first();
             orphaned += 1;
@@ -334,7 +353,8 @@ impl State {
     pub(super) fn stats(&self, now: UnixMillis) -> Stats {
         Stats {
             devices: self.due.len() as u64,
-            in_flight: self.flights.iter().rev().take_while(|(deadline, _)| *deadline > now).count() as u64,
+            in_flight: self.flights.iter().rev().take_while(|(deadline, _)| *deadline > now).count()
+                as u64,
             pending_revocations: self.outbox.pending(),
             stuck_revocations: self.outbox.stuck(),
             oldest_pending: self.outbox.oldest(),

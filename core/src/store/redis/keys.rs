@@ -43,6 +43,12 @@ impl Keys {
         self.bases.get(shard as usize).map_or("", String::as_str)
     }
 
+    /// The sorted set of a shard's devices by what expires next; a device that is not in it has no expiry yet.
+    #[must_use]
+    pub fn due(&self, shard: u32) -> String {
+        self.global(shard, "due")
+    }
+
     /// A key that belongs to a whole shard, such as `outbox`.
     pub(super) fn global(&self, shard: u32, what: &str) -> String {
         format!("{}:{what}", self.base(shard))
@@ -78,7 +84,9 @@ impl Keys {
     pub fn scan_patterns(&self) -> Vec<String> {
         let escape = |text: &str| -> String {
             text.chars()
-                .flat_map(|c| matches!(c, '*' | '?' | '[' | ']' | '\\').then_some('\\').into_iter().chain([c]))
+                .flat_map(|c| {
+                    matches!(c, '*' | '?' | '[' | ']' | '\\').then_some('\\').into_iter().chain([c])
+                })
                 .collect()
         };
         self.bases.iter().map(|base| format!("{}*", escape(base))).collect()
@@ -115,7 +123,9 @@ mod tests {
     fn a_scan_tells_devices_from_other_keys() {
         let keys = Keys::new("msg:guest:", 1);
         assert_eq!(keys.device_of("msg:guest:device-1"), Some(device("device-1")));
-        for other in ["msg:guest::outbox", "msg:guest:device-1:flight", "other:device-1", "msg:guest:"] {
+        for other in
+            ["msg:guest::outbox", "msg:guest:device-1:flight", "other:device-1", "msg:guest:"]
+        {
             assert_eq!(keys.device_of(other), None, "{other}");
         }
         assert_eq!(Keys::new("a*b:", 1).scan_patterns(), [r"a\*b:*"]);

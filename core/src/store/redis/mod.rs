@@ -15,8 +15,8 @@ use crate::names::{ClaimId, DeviceKey, GuestId};
 use crate::seams::{Kv, Reply, SessionStore, StoreFault};
 use crate::store::ops::{
     Abort, AbortOutcome, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Fate,
-    IDEMPOTENCY_MS, Job, Proof, Revocation, RevocationState, SessionInfo, Settled, Settlement, Stats,
-    StoredToken,
+    IDEMPOTENCY_MS, Job, Proof, Revocation, RevocationState, SessionInfo, Settled, Settlement,
+    Stats, StoredToken,
 };
 use crate::store::script::Script;
 use crate::time::UnixMillis;
@@ -60,7 +60,10 @@ impl<K: Kv> RedisStore<K> {
         args: &[Bytes],
     ) -> Result<Vec<Reply>, StoreFault> {
         let keys_of = |shard| whats.iter().map(|what| self.keys.global(shard, what)).collect();
-        try_join_all(self.keys.shards().map(|shard| self.run(script, keys_of(shard), args.to_vec()))).await
+        try_join_all(
+            self.keys.shards().map(|shard| self.run(script, keys_of(shard), args.to_vec())),
+        )
+        .await
     }
 
     /// Runs a script in one shard after the other until one answers 1.
@@ -160,7 +163,8 @@ impl<K: Kv> SessionStore for RedisStore<K> {
 
     async fn commit(&self, at: At<'_>, commit: &Commit<'_>) -> Result<Committed, StoreFault> {
         let limits = at.limits;
-        let (shard, mut keys) = self.flight_keys(commit.device, &["outbox", "jobs", "ages", "stats"]);
+        let (shard, mut keys) =
+            self.flight_keys(commit.device, &["outbox", "jobs", "ages", "stats"]);
         if let Some(key) = commit.idempotency {
             keys.push(self.keys.idempotency(shard, commit.device, key));
         }
@@ -180,7 +184,8 @@ impl<K: Kv> SessionStore for RedisStore<K> {
     }
 
     async fn abort(&self, at: At<'_>, abort: &Abort<'_>) -> Result<(), StoreFault> {
-        let (shard, mut keys) = self.flight_keys(abort.device, &["outbox", "jobs", "ages", "stats"]);
+        let (shard, mut keys) =
+            self.flight_keys(abort.device, &["outbox", "jobs", "ages", "stats"]);
         if let Some(key) = abort.idempotency {
             keys.push(self.keys.idempotency(shard, abort.device, key));
         }
@@ -222,10 +227,17 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         }
     }
 
-    async fn end(&self, at: At<'_>, device: &DeviceKey, end: &End<'_>) -> Result<Ended, StoreFault> {
+    async fn end(
+        &self,
+        at: At<'_>,
+        device: &DeviceKey,
+        end: &End<'_>,
+    ) -> Result<Ended, StoreFault> {
         let (which, guest, token, sha256) = match end {
             End::One(guest) => ("one", guest.as_str(), "", ""),
-            End::Own(guest, proof) => ("own", guest.as_str(), proof.token.expose(), proof.sha256.as_str()),
+            End::Own(guest, proof) => {
+                ("own", guest.as_str(), proof.token.expose(), proof.sha256.as_str())
+            }
             End::All => ("all", "", "", ""),
         };
         let args = vec![
@@ -243,14 +255,19 @@ impl<K: Kv> SessionStore for RedisStore<K> {
     }
 
     async fn list(&self, at: At<'_>, device: &DeviceKey) -> Result<Vec<SessionInfo>, StoreFault> {
-        let args =
-            vec![now(at), text(device.as_str()), number(at.limits.ttl_ms), number(at.limits.max_age_ms)];
+        let args = vec![
+            now(at),
+            text(device.as_str()),
+            number(at.limits.ttl_ms),
+            number(at.limits.max_age_ms),
+        ];
         reply::sessions(&self.run(&scripts::LIST, self.device_keys(device, &[]), args).await?)
     }
 
     async fn due(&self, at: At<'_>, limit: usize) -> Result<Due, StoreFault> {
         let args = [now(at), number(limit as u64)];
-        let replies = self.run_everywhere(&scripts::DUE, &["due", "flights", "stats"], &args).await?;
+        let replies =
+            self.run_everywhere(&scripts::DUE, &["due", "flights", "stats"], &args).await?;
         let mut all = Due::default();
         for reply in &replies {
             let due = reply::due(reply)?;
@@ -263,7 +280,8 @@ impl<K: Kv> SessionStore for RedisStore<K> {
     }
 
     async fn expire(&self, at: At<'_>, devices: &[DeviceKey]) -> Result<Expired, StoreFault> {
-        let of_shard = |shard| devices.iter().filter(move |device| self.keys.shard_of(device) == shard);
+        let of_shard =
+            |shard| devices.iter().filter(move |device| self.keys.shard_of(device) == shard);
         let shards = self.keys.shards().filter(|shard| of_shard(*shard).next().is_some());
         let replies = try_join_all(shards.map(|shard| {
             let mut keys: Vec<_> = ["due", "slide", "outbox", "jobs", "ages", "stats"]
@@ -284,7 +302,12 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         Ok(all)
     }
 
-    async fn claim(&self, at: At<'_>, claim: &ClaimId, limit: usize) -> Result<Vec<Job>, StoreFault> {
+    async fn claim(
+        &self,
+        at: At<'_>,
+        claim: &ClaimId,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreFault> {
         let mut jobs = Vec::new();
         // Begin with another shard each time, so that none waits behind the others' backlog.
         let count = self.keys.shards().count().max(1);
@@ -296,8 +319,12 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             }
             let keys =
                 ["outbox", "jobs", "ages", "cool"].map(|what| self.keys.global(shard, what)).into();
-            let args =
-                vec![now(at), number(room as u64), number(at.limits.lease_ms), text(claim.as_str())];
+            let args = vec![
+                now(at),
+                number(room as u64),
+                number(at.limits.lease_ms),
+                text(claim.as_str()),
+            ];
             jobs.extend(reply::jobs(&self.run(&scripts::CLAIM, keys, args).await?, shard)?);
         }
         Ok(jobs)
@@ -319,7 +346,12 @@ impl<K: Kv> SessionStore for RedisStore<K> {
                     Fate::Stuck { error } => ("stuck", 0, error.as_str()),
                     Fate::Released { at } => ("released", at.get(), ""),
                 };
-                args.extend([text(settlement.guest.as_str()), text(fate), number(next), text(error)]);
+                args.extend([
+                    text(settlement.guest.as_str()),
+                    text(fate),
+                    number(next),
+                    text(error),
+                ]);
             }
             if args.len() > 2 {
                 let keys = ["outbox", "jobs", "ages", "stuck", "stats"]
@@ -356,13 +388,24 @@ impl<K: Kv> SessionStore for RedisStore<K> {
 
     async fn abandon(&self, _at: At<'_>, guest: &GuestId) -> Result<bool, StoreFault> {
         let args = [text(guest.as_str())];
-        self.run_until_found(&scripts::ABANDON, &["outbox", "jobs", "ages", "stuck", "stats"], &args).await
+        self.run_until_found(
+            &scripts::ABANDON,
+            &["outbox", "jobs", "ages", "stuck", "stats"],
+            &args,
+        )
+        .await
     }
 
-    async fn cool_down(&self, at: At<'_>, until: Option<UnixMillis>) -> Result<UnixMillis, StoreFault> {
+    async fn cool_down(
+        &self,
+        at: At<'_>,
+        until: Option<UnixMillis>,
+    ) -> Result<UnixMillis, StoreFault> {
         let args = [now(at), number(until.map_or(0, UnixMillis::get))];
         let replies = self.run_everywhere(&scripts::COOL_DOWN, &["cool"], &args).await?;
-        replies.iter().try_fold(UnixMillis::default(), |latest, reply| Ok(latest.max(reply::time(reply)?)))
+        replies
+            .iter()
+            .try_fold(UnixMillis::default(), |latest, reply| Ok(latest.max(reply::time(reply)?)))
     }
 
     async fn stats(&self, at: At<'_>) -> Result<Stats, StoreFault> {

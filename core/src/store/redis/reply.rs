@@ -146,7 +146,11 @@ pub(super) fn sessions(reply: &Reply) -> Result<Vec<SessionInfo>, StoreFault> {
     let ([set_aside], rest) = head(reply)?;
     warn_set_aside("list", integer(set_aside)?);
     let session = |[id, created, expires]: &[Reply; 3]| {
-        Ok(SessionInfo { guest: guest(id)?, created_at: time(created)?, expires_at: time(expires)? })
+        Ok(SessionInfo {
+            guest: guest(id)?,
+            created_at: time(created)?,
+            expires_at: time(expires)?,
+        })
     };
     groups(rest)?.iter().map(session).collect()
 }
@@ -154,8 +158,9 @@ pub(super) fn sessions(reply: &Reply) -> Result<Vec<SessionInfo>, StoreFault> {
 pub(super) fn due(reply: &Reply) -> Result<Due, StoreFault> {
     let ([orphaned, set_aside], rest) = head(reply)?;
     warn_set_aside("due", integer(set_aside)?);
-    let device =
-        |name| DeviceKey::from_stored(string(name)?).map_err(|_| unreadable("expected a device's name"));
+    let device = |name| {
+        DeviceKey::from_stored(string(name)?).map_err(|_| unreadable("expected a device's name"))
+    };
     Ok(Due {
         devices: rest.iter().map(device).collect::<Result<_, _>>()?,
         orphaned: integer(orphaned)?,
@@ -199,7 +204,10 @@ struct StoredJob {
     last_error: Option<String>,
 }
 
-pub(super) fn revocations(reply: &Reply, state: RevocationState) -> Result<Vec<Revocation>, StoreFault> {
+pub(super) fn revocations(
+    reply: &Reply,
+    state: RevocationState,
+) -> Result<Vec<Revocation>, StoreFault> {
     let mut all = Vec::new();
     for [id, next, job] in groups(array(reply)?)? {
         let (Ok(guest), Ok(job)) = (guest(id), string(job)) else {
@@ -238,7 +246,8 @@ pub(super) fn stats(reply: &Reply) -> Result<Stats, StoreFault> {
         ..Stats::default()
     };
     for [name, value] in groups(rest)? {
-        let counter = string(name).ok().and_then(|name| Counter::ALL.into_iter().find(|c| c.name() == name));
+        let counter =
+            string(name).ok().and_then(|name| Counter::ALL.into_iter().find(|c| c.name() == name));
         match (counter, integer(value)) {
             (Some(counter), Ok(value)) => stats.set_counter(counter, value),
             _ => warn_set_aside("stats", 1),
@@ -253,9 +262,12 @@ mod tests {
 
     #[test]
     fn shapes_that_no_script_returns_are_errors() {
-        let wrong = [Reply::Nil, Reply::Int(-1), Reply::Array(vec![]), Reply::Array(vec![Reply::Int(1)])];
+        let wrong =
+            [Reply::Nil, Reply::Int(-1), Reply::Array(vec![]), Reply::Array(vec![Reply::Int(1)])];
         for reply in &wrong {
-            assert!(admission(reply).is_err() && committed(reply).is_err() && stats(reply).is_err());
+            assert!(
+                admission(reply).is_err() && committed(reply).is_err() && stats(reply).is_err()
+            );
             assert!(settled(reply).is_err() && expired(reply).is_err() && due(reply).is_err());
         }
     }

@@ -42,7 +42,11 @@ mod tests {
         for script in ALL {
             let source = script.source();
             assert!(source.contains(&format!("-- {}: ", script.name())), "{}", script.name());
-            assert!(source.contains("\n-- KEYS ") && source.contains("\n-- ARGV "), "{}", script.name());
+            assert!(
+                source.contains("\n-- KEYS ") && source.contains("\n-- ARGV "),
+                "{}",
+                script.name()
+            );
             assert!(source.contains("\n-- Returns "), "{}", script.name());
         }
     }
