@@ -5,3 +5,4 @@ pub mod embedded;
 pub mod ops;
 pub mod redis;
 pub mod script;
+pub mod upstash;
