@@ -29,13 +29,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
         Ok(body) => {
             let query = head.uri.query().unwrap_or_default();
             let state = &mut *shared.state();
-            handle(
-                state,
-                &head.method,
-                head.uri.path(),
-                query,
-                &body.to_bytes(),
-            )
+            handle(state, &head.method, head.uri.path(), query, &body.to_bytes())
         }
         Err(error) => Err((StatusCode::BAD_REQUEST, format!("unreadable body: {error}"))),
     };
@@ -83,10 +77,7 @@ fn handle(state: &mut State, method: &Method, path: &str, query: &str, body: &[u
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{method} is not for {path}; there are: {ROUTES}"),
         )),
-        _ => Err((
-            StatusCode::NOT_FOUND,
-            format!("no {path} here; there are: {ROUTES}"),
-        )),
+        _ => Err((StatusCode::NOT_FOUND, format!("no {path} here; there are: {ROUTES}"))),
     }
 }
 
@@ -105,9 +96,7 @@ fn ledger(state: &State, query: &str) -> Answer {
     let calls = state.ledger.calls.iter();
     Ok(json_text(&LedgerView {
         guests: &state.ledger.guests,
-        calls: calls
-            .filter(|call| kind.is_none_or(|kind| call.kind == kind))
-            .collect(),
+        calls: calls.filter(|call| kind.is_none_or(|kind| call.kind == kind)).collect(),
     }))
 }
 
@@ -142,11 +131,7 @@ fn apply(state: &mut State, change: SettingsChange) {
     if let Some(limit) = change.rate_limit {
         state.set_rate_limit(limit);
     }
-    let Settings {
-        token_ttl_seconds,
-        latency_ms,
-        ..
-    } = &mut state.settings;
+    let Settings { token_ttl_seconds, latency_ms, .. } = &mut state.settings;
     if let Some(seconds) = change.token_ttl_seconds {
         *token_ttl_seconds = seconds;
     }

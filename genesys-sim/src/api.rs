@@ -108,16 +108,9 @@ impl Pending {
         let response = match &effect {
             Some(Effect::ResetBefore) => return Outcome::Reset,
             Some(Effect::Hang { after_work: false }) => return Outcome::Hang,
-            Some(Effect::Status {
-                code,
-                retry_after,
-                body,
-            }) => status_fault(
-                *code,
-                retry_after.as_deref(),
-                body.as_deref(),
-                &self.correlation_id,
-            ),
+            Some(Effect::Status { code, retry_after, body }) => {
+                status_fault(*code, retry_after.as_deref(), body.as_deref(), &self.correlation_id)
+            }
             _ => body
                 .and_then(|body| self.work(shared, state, &body))
                 .unwrap_or_else(|refusal| refusal.into_response(&self.correlation_id)),
@@ -139,11 +132,7 @@ impl Pending {
             call.status = Some(response.status().as_u16());
         }
         self.add_headers(state, &mut response);
-        Outcome::Answer(response.map(if is_cut {
-            AnswerBody::half
-        } else {
-            AnswerBody::whole
-        }))
+        Outcome::Answer(response.map(if is_cut { AnswerBody::half } else { AnswerBody::whole }))
     }
 
     /// Does what the call asks for.

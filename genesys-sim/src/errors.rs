@@ -21,11 +21,7 @@ pub(crate) enum Refusal {
         retry_after: Option<u64>,
     },
     /// By the login host.
-    OAuth {
-        status: StatusCode,
-        error: &'static str,
-        description: &'static str,
-    },
+    OAuth { status: StatusCode, error: &'static str, description: &'static str },
 }
 
 #[derive(Serialize)]
@@ -48,13 +44,7 @@ impl Refusal {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::Api {
-            status,
-            code,
-            message: message.into(),
-            with_params: None,
-            retry_after: None,
-        }
+        Self::Api { status, code, message: message.into(), with_params: None, retry_after: None }
     }
 
     /// 400 of the API.
@@ -64,11 +54,7 @@ impl Refusal {
 
     /// 401 of the API.
     pub(crate) fn bad_credentials() -> Self {
-        Self::api(
-            StatusCode::UNAUTHORIZED,
-            "bad.credentials",
-            "Invalid login credentials.",
-        )
+        Self::api(StatusCode::UNAUTHORIZED, "bad.credentials", "Invalid login credentials.")
     }
 
     /// 403 of the API: the token lacks the scope.
@@ -103,13 +89,7 @@ impl Refusal {
     /// The answer that tells it.
     pub(crate) fn into_response(self, context_id: &str) -> Response<Bytes> {
         match self {
-            Self::Api {
-                status,
-                code,
-                message,
-                with_params,
-                retry_after,
-            } => {
+            Self::Api { status, code, message, with_params, retry_after } => {
                 let body = genesys_error(status, code, &message, with_params, context_id);
                 let mut response = json_response(status, body);
                 let headers = response.headers_mut();
@@ -121,11 +101,7 @@ impl Refusal {
                 }
                 response
             }
-            Self::OAuth {
-                status,
-                error,
-                description,
-            } => {
+            Self::OAuth { status, error, description } => {
                 let body = json!({
                     "error": error, "description": description, "error_description": description,
                 });
@@ -146,10 +122,9 @@ impl Refusal {
 pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -173,10 +148,7 @@ pub(crate) fn status_fault(
     let mut response = json_response(status, text);
     let headers = response.headers_mut();
     if is_page {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     }
     if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(text).ok()) {
         headers.insert(header::RETRY_AFTER, value);
@@ -216,20 +188,11 @@ fn usual_words(status: StatusCode, retry_after: Option<&str>) -> (&'static str, 
     let (code, message) = match status.as_u16() {
         400 => ("bad.request", "The request could not be understood."),
         401 => ("bad.credentials", "Invalid login credentials."),
-        403 => (
-            "not.authorized",
-            "You are not authorized to perform the requested action.",
-        ),
+        403 => ("not.authorized", "You are not authorized to perform the requested action."),
         404 => ("not.found", "The requested resource was not found."),
-        405 => (
-            "method.not.allowed",
-            "The method is not allowed for this resource.",
-        ),
+        405 => ("method.not.allowed", "The method is not allowed for this resource."),
         408 => ("request.timeout", "The request timed out."),
-        409 => (
-            "general.conflict",
-            "The request conflicts with the resource's state.",
-        ),
+        409 => ("general.conflict", "The request conflicts with the resource's state."),
         410 => ("gone", "The requested resource is gone."),
         413 => ("request.entity.too.large", "The request is too large."),
         415 => ("unsupported.media.type", "The media type is not supported."),
@@ -237,15 +200,11 @@ fn usual_words(status: StatusCode, retry_after: Option<&str>) -> (&'static str, 
             let message = too_many_message(retry_after.unwrap_or("60"));
             return ("too.many.requests.retry.after", message.into());
         }
-        500 => (
-            "internal.server.error",
-            "The server encountered an unexpected condition.",
-        ),
+        500 => ("internal.server.error", "The server encountered an unexpected condition."),
         502 => ("bad.gateway", "The gateway received an invalid response."),
-        503 => (
-            "service.unavailable",
-            "Service Unavailable - The server is currently unavailable.",
-        ),
+        503 => {
+            ("service.unavailable", "Service Unavailable - The server is currently unavailable.")
+        }
         504 => ("gateway.timeout", "The request timed out."),
         _ => ("general.error", "The request failed."),
     };

@@ -29,20 +29,12 @@ impl Fault {
 
     /// A rule for the next `times` matching calls.
     pub fn times(on: On, times: u32, effect: Effect) -> Self {
-        Self {
-            on,
-            times: Some(times),
-            effect,
-        }
+        Self { on, times: Some(times), effect }
     }
 
     /// A rule for all matching calls until [`crate::Sim::clear_faults`].
     pub fn always(on: On, effect: Effect) -> Self {
-        Self {
-            on,
-            times: None,
-            effect,
-        }
+        Self { on, times: None, effect }
     }
 
     /// Refuses what could never be sent.
@@ -50,10 +42,7 @@ impl Fault {
         if self.times == Some(0) {
             return Err("`times` must be at least 1; leave it out for \"until cleared\"".into());
         }
-        if let Effect::Status {
-            code, retry_after, ..
-        } = &self.effect
-        {
+        if let Effect::Status { code, retry_after, .. } = &self.effect {
             if !(200..=599).contains(code) {
                 return Err(format!("`code` must be 200 to 599, not {code}"));
             }
@@ -97,11 +86,7 @@ impl On {
 
 /// What a fault does to a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Effect {
     /// Waits so many milliseconds; then the rules after this one apply. The work is done even when
     /// the caller has gone meanwhile, as it would be at Genesys.

@@ -67,9 +67,7 @@ pub(crate) fn create(
 
 fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Option<Box<RawValue>>, Refusal> {
     if !has_media_type(headers, "application/json") {
-        return Err(Refusal::bad_request(
-            "The content type must be application/json.",
-        ));
+        return Err(Refusal::bad_request("The content type must be application/json."));
     }
     // serde would also read the struct from an array.
     if body.trim_ascii_start().first() != Some(&b'{') {

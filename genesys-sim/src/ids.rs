@@ -15,9 +15,7 @@ pub(crate) struct Ids {
 impl Ids {
     /// A generator seeded from the process's hash keys, which the system fills at random.
     pub(crate) fn new() -> Self {
-        Self {
-            counter: AtomicU64::new(RandomState::new().hash_one("genesys-sim")),
-        }
+        Self { counter: AtomicU64::new(RandomState::new().hash_one("genesys-sim")) }
     }
 
     fn next(&self) -> u64 {
@@ -49,10 +47,8 @@ impl Ids {
 
     /// Three base64url parts, like an RS256 JWT of a guest; over 400 characters.
     pub(crate) fn guest_token(&self, guest_id: &str, now_ms: u64) -> String {
-        let claims = format!(
-            r#"{{"iss":"genesys-sim","sub":"{guest_id}","iat":{}}}"#,
-            now_ms / 1000
-        );
+        let claims =
+            format!(r#"{{"iss":"genesys-sim","sub":"{guest_id}","iat":{}}}"#, now_ms / 1000);
         let mut token = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);

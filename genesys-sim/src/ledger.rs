@@ -31,9 +31,7 @@ impl FromStr for CallKind {
             "create" => Ok(Self::Create),
             "invalidate" => Ok(Self::Invalidate),
             "other" => Ok(Self::Other),
-            _ => Err(format!(
-                "unknown kind `{text}`: use token, create, invalidate or other"
-            )),
+            _ => Err(format!("unknown kind `{text}`: use token, create, invalidate or other")),
         }
     }
 }

@@ -47,9 +47,7 @@ pub(crate) fn token(
         "access_token": access_token, "token_type": "bearer", "expires_in": ttl_seconds,
     });
     let mut response = json_response(StatusCode::OK, answer.to_string());
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
@@ -67,11 +65,8 @@ pub(crate) fn is_client(config: &SimConfig, headers: &HeaderMap) -> bool {
 
 /// The `scope` of a well-formed client credentials form; empty when there is none.
 fn asked_scopes(headers: &HeaderMap, body: &[u8]) -> Result<String, Refusal> {
-    let bad = |error, description| Refusal::OAuth {
-        status: StatusCode::BAD_REQUEST,
-        error,
-        description,
-    };
+    let bad =
+        |error, description| Refusal::OAuth { status: StatusCode::BAD_REQUEST, error, description };
     if !has_media_type(headers, "application/x-www-form-urlencoded") {
         return Err(bad(
             "invalid_request",
@@ -96,10 +91,7 @@ fn asked_scopes(headers: &HeaderMap, body: &[u8]) -> Result<String, Refusal> {
         }
     }
     if grant_type.as_deref() != Some("client_credentials") {
-        return Err(bad(
-            "unsupported_grant_type",
-            "grant_type must be client_credentials",
-        ));
+        return Err(bad("unsupported_grant_type", "grant_type must be client_credentials"));
     }
     Ok(scope.unwrap_or_default())
 }

@@ -43,9 +43,7 @@ impl Sim {
         let shared = Arc::new(Shared::new(config));
         let (stop, stopped) = watch::channel(());
         tokio::spawn(serve::accept(listener, shared.clone(), stopped));
-        Ok(Self {
-            running: Arc::new(Running { shared, addr, stop }),
-        })
+        Ok(Self { running: Arc::new(Running { shared, addr, stop }) })
     }
 
     /// Where it listens.
@@ -104,11 +102,8 @@ impl Sim {
 
     /// How long each kind of call takes, in milliseconds.
     pub fn set_latency(&self, create_ms: u64, invalidate_ms: u64, token_ms: u64) {
-        self.running.shared.state().settings.latency_ms = LatencyMs {
-            create: create_ms,
-            invalidate: invalidate_ms,
-            token: token_ms,
-        };
+        self.running.shared.state().settings.latency_ms =
+            LatencyMs { create: create_ms, invalidate: invalidate_ms, token: token_ms };
     }
 
     /// All guests, in the order they were made.
@@ -120,10 +115,7 @@ impl Sim {
     pub fn live_guests(&self) -> Vec<Guest> {
         let state = self.running.shared.state();
         let guests = state.ledger.guests.iter();
-        guests
-            .filter(|guest| guest.invalidated_at_ms.is_empty())
-            .cloned()
-            .collect()
+        guests.filter(|guest| guest.invalidated_at_ms.is_empty()).cloned().collect()
     }
 
     /// Whether that guest was invalidated; `false` for an unknown one.

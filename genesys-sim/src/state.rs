@@ -83,11 +83,7 @@ struct Window {
 impl State {
     /// The access token of a request, if it holds now.
     pub(crate) fn bearer(&self, headers: &HeaderMap, now_ms: u64) -> Option<&AccessToken> {
-        let (scheme, token) = headers
-            .get(header::AUTHORIZATION)?
-            .to_str()
-            .ok()?
-            .split_once(' ')?;
+        let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         self.access_tokens
             .get(token.trim())
             .filter(|held| scheme.eq_ignore_ascii_case("bearer") && now_ms < held.expires_at_ms)
@@ -112,10 +108,8 @@ impl State {
             return Ok(());
         };
         if now_ms >= self.window.ends_at_ms {
-            self.window = Window {
-                ends_at_ms: now_ms.saturating_add(limit.window_ms.max(1)),
-                calls: 0,
-            };
+            self.window =
+                Window { ends_at_ms: now_ms.saturating_add(limit.window_ms.max(1)), calls: 0 };
         }
         self.window.calls = self.window.calls.saturating_add(1);
         if self.window.calls > limit.calls {

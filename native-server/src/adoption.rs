@@ -54,8 +54,12 @@ async fn scan_until_done<P: GuestProvider>(origin: &Origin<RedisStore<RedisKv>, 
     loop {
         match scan(origin, kv).await {
             Ok(0) => return tracing::debug!("every device has an expiry"),
-            Ok(adopted) => return tracing::info!(adopted, "devices without an expiry were given one"),
-            Err(error) if has_failed => tracing::debug!(%error, "the scan for devices without an expiry failed"),
+            Ok(adopted) => {
+                return tracing::info!(adopted, "devices without an expiry were given one");
+            }
+            Err(error) if has_failed => {
+                tracing::debug!(%error, "the scan for devices without an expiry failed")
+            }
             Err(error) => {
                 has_failed = true;
                 tracing::warn!(%error, "the scan for devices without an expiry failed; it is tried again until it succeeds");
@@ -77,14 +81,20 @@ async fn scan<P: GuestProvider>(
         let mut pages: u64 = 0;
         loop {
             let (next, devices) = page(keys, kv, shard, &pattern, &cursor).await?;
-            let mut adoptions = stream::iter(&devices).map(|device| origin.app.adopt(device)).buffer_unordered(CONCURRENCY);
+            let adopt = |device: DeviceKey| async move { origin.app.adopt(&device).await };
+            let mut adoptions = stream::iter(devices).map(adopt).buffer_unordered(CONCURRENCY);
             while let Some(outcome) = adoptions.next().await {
                 outcome?;
                 adopted += 1;
             }
             pages += 1;
             if pages.is_multiple_of(1000) {
-                tracing::info!(shard, pages, adopted, "still scanning for devices without an expiry");
+                tracing::info!(
+                    shard,
+                    pages,
+                    adopted,
+                    "still scanning for devices without an expiry"
+                );
             }
             if next == "0" {
                 break;
@@ -104,10 +114,17 @@ async fn page(
     cursor: &str,
 ) -> Result<(String, Vec<DeviceKey>), StoreFault> {
     let mut command = redis::cmd("EVAL");
-    command.arg(SCAN).arg(1).arg(keys.due(shard)).arg(cursor).arg(pattern).arg(PAGE).arg(keys.base(shard));
+    command
+        .arg(SCAN)
+        .arg(1)
+        .arg(keys.due(shard))
+        .arg(cursor)
+        .arg(pattern)
+        .arg(PAGE)
+        .arg(keys.base(shard));
     let reply = kv.command(&command).await.map_err(|error| fault(&error))?;
-    let (next, found): (String, Vec<Value>) =
-        from_redis_value(reply).map_err(|_| StoreFault::Unreadable("a page of a scan".to_owned()))?;
+    let (next, found): (String, Vec<Value>) = from_redis_value(reply)
+        .map_err(|_| StoreFault::Unreadable("a page of a scan".to_owned()))?;
     // A name that is not text is no device's.
     let names = found.into_iter().filter_map(|name| from_redis_value::<String>(name).ok());
     Ok((next, names.filter_map(|name| keys.device_of(&name)).collect()))

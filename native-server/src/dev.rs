@@ -36,9 +36,10 @@ pub fn variable(name: &str) -> Result<Option<String>, String> {
 pub async fn command(mut config: Config) -> ExitCode {
     if let Some(problem) = unsupported(&config.store) {
         eprintln!("guestpass: {problem}");
-        return cli::USAGE;
+        return cli::usage();
     }
-    let sim_config = SimConfig { guests_path: config.genesys.guests_path.clone(), ..SimConfig::default() };
+    let sim_config =
+        SimConfig { guests_path: config.genesys.guests_path.clone(), ..SimConfig::default() };
     config.genesys.client_id = Secret::new(sim_config.client_id.clone());
     config.genesys.client_secret = Secret::new(sim_config.client_secret.clone());
     let sim = match Sim::start(sim_config, (Ipv4Addr::LOCALHOST, 0).into()).await {
@@ -67,7 +68,9 @@ pub async fn command(mut config: Config) -> ExitCode {
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match server::listen(address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_default_address() => {
-            println!("{address} is taken; choosing a free port (set LISTEN_ADDR to choose another)");
+            println!(
+                "{address} is taken; choosing a free port (set LISTEN_ADDR to choose another)"
+            );
             server::listen((address.ip(), 0).into())
         }
         other => other,
@@ -75,7 +78,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn is_default_address() -> bool {
-    env::variable("LISTEN_ADDR").is_ok_and(|value| value.is_none_or(|value| value.trim().is_empty()))
+    env::variable("LISTEN_ADDR")
+        .is_ok_and(|value| value.is_none_or(|value| value.trim().is_empty()))
 }
 
 fn welcome(config: &Config, address: SocketAddr, sim: &str, made_token: Option<&str>) -> String {
@@ -86,7 +90,11 @@ fn welcome(config: &Config, address: SocketAddr, sim: &str, made_token: Option<&
         StoreTarget::Upstash { .. } => "in Redis, at UPSTASH_REDIS_REST_URL",
     };
     // A shell takes the first of a list.
-    let key = if config.access.issue_keys.is_empty() { "" } else { r#" -H "Authorization: Bearer ${ISSUE_KEYS%%,*}""# };
+    let key = if config.access.issue_keys.is_empty() {
+        ""
+    } else {
+        r#" -H "Authorization: Bearer ${ISSUE_KEYS%%,*}""#
+    };
     let token = made_token.unwrap_or("${OPERATOR_TOKEN%%,*}");
     let cap = config.limits.cap;
     let one_more = u64::from(cap) + 1;

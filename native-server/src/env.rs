@@ -40,7 +40,8 @@ fn look_up(
     if value.is_some_and(|value| !value.is_empty()) {
         return Err(format!("{name} and {name}_FILE are both set"));
     }
-    let mut text = read(Path::new(&path)).map_err(|error| format!("the file that {name}_FILE names: {error}"))?;
+    let mut text = read(Path::new(&path))
+        .map_err(|error| format!("the file that {name}_FILE names: {error}"))?;
     if text.ends_with('\n') {
         text.truncate(text.len() - 1);
         if text.ends_with('\r') {
@@ -56,7 +57,10 @@ mod tests {
 
     fn with(variables: &[(&str, &str)], name: &str) -> Result<Option<String>, String> {
         let environment = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| OsString::from(value))
         };
         let read = |path: &Path| match path.to_str() {
             Some("/run/secrets/one") => Ok("from a file\r\n".to_owned()),
@@ -86,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_real_file_is_read() {
-        assert!(read(Path::new(env!("CARGO_MANIFEST_PATH"))).is_ok_and(|text| text.contains("[package]")));
+        assert!(
+            read(Path::new(env!("CARGO_MANIFEST_PATH")))
+                .is_ok_and(|text| text.contains("[package]"))
+        );
         assert!(read(Path::new("/")).is_err());
     }
 }

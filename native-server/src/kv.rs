@@ -43,8 +43,9 @@ struct Cluster {
 /// Without TCP_NODELAY a script's arguments wait for an acknowledgement; without keepalive and a user
 /// timeout a connection whose peer is gone is never given up.
 fn tcp_settings() -> TcpSettings {
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5));
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5));
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_secs(15));
@@ -61,14 +62,17 @@ impl RedisKv {
         let link = match target {
             RedisTarget::Single(url) => {
                 let info = url.expose().into_connection_info().map_err(refused)?;
-                let client = redis::Client::open(info.set_tcp_settings(tcp_settings())).map_err(refused)?;
+                let client =
+                    redis::Client::open(info.set_tcp_settings(tcp_settings())).map_err(refused)?;
                 let config = ConnectionManagerConfig::new()
                     .set_number_of_retries(1)
                     .set_min_delay(Duration::from_millis(50))
                     .set_max_delay(Duration::from_millis(200))
                     .set_connection_timeout(Some(CONNECT_DEADLINE))
                     .set_response_timeout(None);
-                Link::Single(ConnectionManager::new_lazy_with_config(client, config).map_err(refused)?)
+                Link::Single(
+                    ConnectionManager::new_lazy_with_config(client, config).map_err(refused)?,
+                )
             }
             RedisTarget::Cluster(urls) => {
                 let client = ClusterClient::builder(urls.iter().map(|url| url.expose().to_owned()))
@@ -98,7 +102,9 @@ impl RedisKv {
                 }
             }
         });
-        answer.await.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        answer
+            .await
+            .unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 }
 
@@ -134,7 +140,9 @@ fn reply(value: Value) -> Result<Reply, StoreFault> {
         Value::BulkString(bytes) => Reply::Bytes(bytes.into()),
         Value::SimpleString(text) => Reply::Bytes(text.into()),
         Value::Okay => Reply::Bytes(Bytes::from_static(b"OK")),
-        Value::Array(items) => Reply::Array(items.into_iter().map(reply).collect::<Result<_, _>>()?),
+        Value::Array(items) => {
+            Reply::Array(items.into_iter().map(reply).collect::<Result<_, _>>()?)
+        }
         _ => return Err(StoreFault::Unreadable("a reply type that scripts do not use".to_owned())),
     })
 }
@@ -142,7 +150,11 @@ fn reply(value: Value) -> Result<Reply, StoreFault> {
 /// Sorts an error of the `redis` crate by what it means for the caller.
 pub fn fault(error: &RedisError) -> StoreFault {
     match error.kind() {
-        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown)
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::MasterDown,
+        )
         | ErrorKind::ClusterConnectionNotFound => StoreFault::Unreachable(describe(error)),
         ErrorKind::Io if error.is_timeout() || error.is_connection_refusal() => {
             StoreFault::Unreachable(describe(error))

@@ -33,15 +33,24 @@ where
     subscriber::set_default(build(format, level, false, writer))
 }
 
-fn build<W>(format: LogFormat, level: Level, ansi: bool, writer: W) -> impl tracing::Subscriber + Send + Sync
+fn build<W>(
+    format: LogFormat,
+    level: Level,
+    ansi: bool,
+    writer: W,
+) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let level = LevelFilter::from_level(level);
     let dependencies = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_default(dependencies).with_targets(OURS.map(|target| (target, level)));
+    let filter =
+        Targets::new().with_default(dependencies).with_targets(OURS.map(|target| (target, level)));
     // What cannot be written is lost; telling so on a standard error that is closed too would panic.
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(ansi)
+        .log_internal_errors(false);
     let lines = match format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => {
@@ -108,8 +117,12 @@ mod tests {
             tracing::warn!(target: "hyper", "trouble");
             tracing::trace!(target: "guestpass_core::service", "detail");
         });
-        assert!(!text.contains("chatter") && text.contains("trouble") && text.contains("detail"), "{text}");
-        let quiet = logged(LogFormat::Text, Level::ERROR, || tracing::warn!(target: "hyper", "trouble"));
+        assert!(
+            !text.contains("chatter") && text.contains("trouble") && text.contains("detail"),
+            "{text}"
+        );
+        let quiet =
+            logged(LogFormat::Text, Level::ERROR, || tracing::warn!(target: "hyper", "trouble"));
         assert_eq!(quiet, "");
     }
 }

@@ -56,7 +56,11 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
     }
 
     /// Answers a request. Dropping the future abandons the answer; once begun, the work goes on.
-    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Bytes>,
+        client: IpAddr,
+    ) -> Response<Bytes> {
         let permit = if UNQUEUED.contains(&request.uri().path()) {
             None
         } else {

@@ -28,18 +28,27 @@ mod linux {
     pub(super) fn write(out: &mut String) {
         // Fields by proc(5), counted from the state, which follows the parenthesized command.
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_else(|_| String::new());
-        let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
-        let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
+        let fields: Vec<&str> =
+            stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+        let field =
+            |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
         if let (Some(user), Some(system)) = (field(14), field(15)) {
             let seconds = in_seconds(user + system);
-            metric(out, "process_cpu_seconds_total", "counter", "CPU time used, in seconds.", seconds);
+            metric(
+                out,
+                "process_cpu_seconds_total",
+                "counter",
+                "CPU time used, in seconds.",
+                seconds,
+            );
         }
         if let Some(threads) = field(20) {
             metric(out, "process_threads", "gauge", "Threads.", threads);
         }
         if let (Some(ticks), Some(boot)) = (field(22), boot_time()) {
             let help = "Start time since the Unix epoch, in seconds.";
-            let seconds = format!("{}.{:02}", boot + ticks / TICKS_A_SECOND, ticks % TICKS_A_SECOND);
+            let seconds =
+                format!("{}.{:02}", boot + ticks / TICKS_A_SECOND, ticks % TICKS_A_SECOND);
             metric(out, "process_start_time_seconds", "gauge", help, seconds);
         }
         let status = fs::read_to_string("/proc/self/status").unwrap_or_else(|_| String::new());
@@ -57,7 +66,13 @@ mod linux {
             metric(out, "process_open_fds", "gauge", "Open file descriptors.", open);
         }
         if let Some(limit) = open_files_limit() {
-            metric(out, "process_max_fds", "gauge", "Most file descriptors that may be open.", limit);
+            metric(
+                out,
+                "process_max_fds",
+                "gauge",
+                "Most file descriptors that may be open.",
+                limit,
+            );
         }
     }
 

@@ -38,7 +38,8 @@ pub fn unsupported(store: &StoreTarget) -> Option<&'static str> {
 /// When its HTTP client cannot be built.
 pub fn provider(config: &Config) -> Result<Provider, String> {
     let deadline = Duration::from_millis(config.request_deadline_ms);
-    let client = http_client::build(deadline).map_err(|error| format!("cannot set up TLS: {error}"))?;
+    let client =
+        http_client::build(deadline).map_err(|error| format!("cannot set up TLS: {error}"))?;
     Ok(GuestsApi::new(client, SystemClock, &config.genesys))
 }
 
@@ -68,13 +69,20 @@ pub async fn run(
             ready();
             Ok(server::run(origin, listener, stop).await)
         }
-        StoreTarget::Upstash { .. } => Err(unsupported(&config.store).unwrap_or("no such store").to_owned()),
+        StoreTarget::Upstash { .. } => {
+            Err(unsupported(&config.store).unwrap_or("no such store").to_owned())
+        }
     }
 }
 
 /// The rules over a store, being swept.
-fn origin<S: SessionStore>(config: &Config, store: S, provider: Provider) -> Arc<Origin<S, Provider>> {
-    let app = App::new(store, provider, SystemClock, config, Instruments::on(process_metrics::write));
+fn origin<S: SessionStore>(
+    config: &Config,
+    store: S,
+    provider: Provider,
+) -> Arc<Origin<S, Provider>> {
+    let app =
+        App::new(store, provider, SystemClock, config, Instruments::on(process_metrics::write));
     let origin = Arc::new(Origin::new(app, config.trust_proxy));
     sweeper::spawn(&origin, Duration::from_millis(config.sweep_interval_ms));
     origin
@@ -84,7 +92,7 @@ fn origin<S: SessionStore>(config: &Config, store: S, provider: Provider) -> Arc
 pub async fn command(config: Config) -> ExitCode {
     if let Some(problem) = unsupported(&config.store) {
         eprintln!("guestpass: {problem}");
-        return cli::USAGE;
+        return cli::usage();
     }
     let listener = match server::listen(config.listen_addr) {
         Ok(listener) => listener,
@@ -107,9 +115,13 @@ pub async fn command(config: Config) -> ExitCode {
 /// Says that an address cannot be listened on, and what to do.
 pub(crate) fn refused(address: SocketAddr, error: &std::io::Error) -> ExitCode {
     let remedy = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "another process listens there; stop it or set LISTEN_ADDR",
+        std::io::ErrorKind::AddrInUse => {
+            "another process listens there; stop it or set LISTEN_ADDR"
+        }
         std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; set LISTEN_ADDR",
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; set LISTEN_ADDR",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege; set LISTEN_ADDR"
+        }
         _ => "set LISTEN_ADDR",
     };
     failed(format_args!("cannot listen on {address}: {error} ({remedy})"))

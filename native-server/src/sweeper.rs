@@ -76,7 +76,10 @@ async fn run<S: SessionStore, P: GuestProvider>(origin: Arc<Origin<S, P>>, inter
 /// Whether a round stopped because its time was over, so that there may be more to do.
 type Round = Result<bool, StoreFault>;
 
-async fn sweep<S: SessionStore, P: GuestProvider>(origin: &Origin<S, P>, bounds: &SweepBounds) -> Round {
+async fn sweep<S: SessionStore, P: GuestProvider>(
+    origin: &Origin<S, P>,
+    bounds: &SweepBounds,
+) -> Round {
     let begun = SystemClock.now();
     let report = origin.app.sweep(bounds).await?;
     if report != guestpass_core::service::SweepReport::default() {
@@ -86,10 +89,18 @@ async fn sweep<S: SessionStore, P: GuestProvider>(origin: &Origin<S, P>, bounds:
     Ok(SystemClock.now().since(begun) >= bounds.time_ms)
 }
 
-async fn drain<S: SessionStore, P: GuestProvider>(origin: &Origin<S, P>, bounds: &SweepBounds) -> Round {
+async fn drain<S: SessionStore, P: GuestProvider>(
+    origin: &Origin<S, P>,
+    bounds: &SweepBounds,
+) -> Round {
     let begun = SystemClock.now();
     let settled = origin.app.drain(bounds).await?;
-    tracing::debug!(revoked = settled.revoked, retried = settled.retried, stuck = settled.stuck, "drained");
+    tracing::debug!(
+        revoked = settled.revoked,
+        retried = settled.retried,
+        stuck = settled.stuck,
+        "drained"
+    );
     Ok(SystemClock.now().since(begun) >= bounds.time_ms)
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn make<S: SessionStore, P: GuestProvider, C: Clock>(
             app.store.cool_down(app.at(), None).await.map_err(failed)?;
             Ok(json_answer(StatusCode::OK, &json!({ "status": "ready" })))
         }
-        (Call::OpenApi, _) => Ok(json_answer(StatusCode::OK, &openapi::document())),
+        (Call::OpenApi, _) => Ok(openapi::answer()),
         // A call is only ever found on its own route.
         _ => Err(Problem::new(Code::Internal, "a call on another call's route")),
     }

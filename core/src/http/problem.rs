@@ -18,6 +18,7 @@ macro_rules! codes {
         pub(crate) enum Code { $($variant),* }
 
         impl Code {
+            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             pub(crate) const fn status(self) -> u16 { match self { $(Self::$variant => $status),* } }

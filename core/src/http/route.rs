@@ -133,7 +133,7 @@ impl<'a> Route<'a> {
     }
 
     /// The methods and what they ask for. HEAD is GET without the body.
-    const fn calls(self) -> &'static [(Method, Call)] {
+    pub(super) const fn calls(self) -> &'static [(Method, Call)] {
         match self {
             Self::Sessions { .. } => &[
                 (Method::GET, Call::List),
@@ -175,6 +175,33 @@ impl<'a> Route<'a> {
 /// `.` and `..`, also as URL parsers read them.
 fn is_dot_segment(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+#[cfg(test)]
+impl Route<'static> {
+    /// One of each route, for tests that go through all of them.
+    pub(super) fn each() -> impl Iterator<Item = Self> {
+        let first = Self::Sessions { fingerprint: "device-1" };
+        std::iter::successors(Some(first), |route| route.next())
+    }
+
+    /// A new route does not compile until it has its place here.
+    const fn next(self) -> Option<Self> {
+        Some(match self {
+            Self::Sessions { fingerprint } => Self::Session { fingerprint, guest: "guest-1" },
+            Self::Session { fingerprint, guest } => Self::Renew { fingerprint, guest },
+            Self::Renew { .. } => Self::Revocations,
+            Self::Revocations => Self::Revocation { guest: "guest-1" },
+            Self::Revocation { guest } => Self::RetryRevocation { guest },
+            Self::RetryRevocation { .. } => Self::Sweep,
+            Self::Sweep => Self::Stats,
+            Self::Stats => Self::Metrics,
+            Self::Metrics => Self::Healthz,
+            Self::Healthz => Self::Readyz,
+            Self::Readyz => Self::OpenApi,
+            Self::OpenApi => return None,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -106,13 +106,7 @@ mod tests {
         RetryPolicy { max_attempts: 3, base_delay_ms: 1000, jitter_ms: 500 };
 
     fn fault(kind: FaultKind, retry_after_ms: Option<u64>) -> CallFault {
-        CallFault {
-            host: Host::Api,
-            kind,
-            retry_after_ms,
-            context: Box::default(),
-            guest: None,
-        }
+        CallFault { host: Host::Api, kind, retry_after_ms, context: Box::default(), guest: None }
     }
 
     fn status(code: u16) -> CallFault {

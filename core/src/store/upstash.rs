@@ -44,7 +44,9 @@ impl<H: HttpSend, C: Clock> UpstashKv<H, C> {
     /// When the token cannot be sent in a header.
     pub fn new(http: H, clock: C, url: String, token: &Secret) -> Result<Self, String> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(|_| "UPSTASH_REDIS_REST_TOKEN has characters that no header may hold".to_owned())?;
+            .map_err(|_| {
+                "UPSTASH_REDIS_REST_TOKEN has characters that no header may hold".to_owned()
+            })?;
         authorization.set_sensitive(true);
         Ok(Self { http, clock, url, authorization })
     }
@@ -61,7 +63,9 @@ impl<H: HttpSend, C: Clock> UpstashKv<H, C> {
                 .header(ENCODING, "base64")
                 .header(USER_AGENT, crate::genesys::USER_AGENT)
                 .body(body.clone())
-                .map_err(|_| StoreFault::Unreachable("UPSTASH_REDIS_REST_URL is no URL".to_owned()))?;
+                .map_err(|_| {
+                    StoreFault::Unreachable("UPSTASH_REDIS_REST_URL is no URL".to_owned())
+                })?;
             match within(&self.clock, DEADLINE_MS, self.http.send(request)).await {
                 Some(Ok(response)) => return Ok(response),
                 Some(Err(HttpFault::NotSent(_))) if again => again = false,
@@ -87,8 +91,9 @@ impl<H: HttpSend, C: Clock> UpstashKv<H, C> {
         words.extend([command, script, &count]);
         words.extend(keys.iter().map(String::as_str));
         for arg in args {
-            let text = std::str::from_utf8(arg)
-                .map_err(|_| StoreFault::Refused("an argument that JSON cannot carry".to_owned()))?;
+            let text = std::str::from_utf8(arg).map_err(|_| {
+                StoreFault::Refused("an argument that JSON cannot carry".to_owned())
+            })?;
             words.push(text);
         }
         let body = serde_json::to_vec(&words)
@@ -108,7 +113,9 @@ impl<H: HttpSend, C: Clock> Kv for UpstashKv<H, C> {
             Answer::Result(reply) => Ok(reply),
             Answer::NoScript => match self.evaluate("EVAL", script.source(), keys, args).await? {
                 Answer::Result(reply) => Ok(reply),
-                Answer::NoScript => Err(StoreFault::Unreadable("NOSCRIPT for a script sent whole".to_owned())),
+                Answer::NoScript => {
+                    Err(StoreFault::Unreadable("NOSCRIPT for a script sent whole".to_owned()))
+                }
             },
         }
     }
@@ -117,14 +124,16 @@ impl<H: HttpSend, C: Clock> Kv for UpstashKv<H, C> {
 /// Reads an answer: its status tells a result from a refusal and from a service that is not there.
 fn read(response: &Response<Bytes>) -> Result<Answer, StoreFault> {
     let body: Result<Value, _> = serde_json::from_slice(response.body());
-    let error = || body.as_ref().ok().and_then(|body| body.get("error")).and_then(Value::as_str).map(short);
+    let error =
+        || body.as_ref().ok().and_then(|body| body.get("error")).and_then(Value::as_str).map(short);
     match response.status() {
         StatusCode::OK => {
             if let Some(error) = error() {
                 return refused(error);
             }
             let result = body.as_ref().ok().and_then(|body| body.get("result"));
-            let result = result.ok_or_else(|| StoreFault::Unreadable("a body without a result".to_owned()))?;
+            let result = result
+                .ok_or_else(|| StoreFault::Unreadable("a body without a result".to_owned()))?;
             decode(result).map(Answer::Result)
         }
         StatusCode::BAD_REQUEST => refused(error().unwrap_or_else(|| "400".to_owned())),
@@ -137,12 +146,18 @@ fn read(response: &Response<Bytes>) -> Result<Answer, StoreFault> {
         status if status.is_server_error() => {
             Err(StoreFault::Unreachable(format!("the REST service answered {}", status.as_u16())))
         }
-        status => Err(StoreFault::Refused(format!("the REST service answered {}", status.as_u16()))),
+        status => {
+            Err(StoreFault::Refused(format!("the REST service answered {}", status.as_u16())))
+        }
     }
 }
 
 fn refused(error: String) -> Result<Answer, StoreFault> {
-    if error.starts_with("NOSCRIPT") { Ok(Answer::NoScript) } else { Err(StoreFault::Refused(error)) }
+    if error.starts_with("NOSCRIPT") {
+        Ok(Answer::NoScript)
+    } else {
+        Err(StoreFault::Refused(error))
+    }
 }
 
 /// An error's first line, cut: a hostile service could send anything.
@@ -155,14 +170,19 @@ fn decode(value: &Value) -> Result<Reply, StoreFault> {
     let unreadable = |what: &str| StoreFault::Unreadable(what.to_owned());
     Ok(match value {
         Value::Null => Reply::Nil,
-        Value::Number(number) => Reply::Int(number.as_i64().ok_or_else(|| unreadable("a number out of range"))?),
+        Value::Number(number) => {
+            Reply::Int(number.as_i64().ok_or_else(|| unreadable("a number out of range"))?)
+        }
         Value::String(text) if text == "OK" => Reply::Bytes(Bytes::from_static(b"OK")),
         Value::String(text) => {
-            let bytes = STANDARD.decode(text).map_err(|_| unreadable("a string that is not base64"))?;
+            let bytes =
+                STANDARD.decode(text).map_err(|_| unreadable("a string that is not base64"))?;
             Reply::Bytes(bytes.into())
         }
         Value::Array(items) => Reply::Array(items.iter().map(decode).collect::<Result<_, _>>()?),
-        Value::Bool(_) | Value::Object(_) => return Err(unreadable("a reply type that scripts do not use")),
+        Value::Bool(_) | Value::Object(_) => {
+            return Err(unreadable("a reply type that scripts do not use"));
+        }
     })
 }
 
@@ -194,7 +214,10 @@ mod tests {
 
     #[test]
     fn refusals_are_told_from_a_service_that_is_not_there() {
-        assert_eq!(answer(400, r#"{"error":"NOSCRIPT No matching script."}"#), Ok(Reply::Bytes("NOSCRIPT".into())));
+        assert_eq!(
+            answer(400, r#"{"error":"NOSCRIPT No matching script."}"#),
+            Ok(Reply::Bytes("NOSCRIPT".into()))
+        );
         let refused = |status, body| matches!(answer(status, body), Err(StoreFault::Refused(_)));
         assert!(refused(400, r#"{"error":"OOM command not allowed"}"#) && refused(400, "not json"));
         assert!(refused(401, r#"{"error":"WRONGPASS"}"#) && refused(429, "") && refused(404, ""));
@@ -203,7 +226,14 @@ mod tests {
 
     #[test]
     fn answers_of_another_shape_are_unreadable() {
-        for body in ["", "[]", "{}", r#"{"result":{"a":1}}"#, r#"{"result":"not base64!"}"#, r#"{"result":1.5}"#] {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"result":{"a":1}}"#,
+            r#"{"result":"not base64!"}"#,
+            r#"{"result":1.5}"#,
+        ] {
             assert!(matches!(answer(200, body), Err(StoreFault::Unreadable(_))), "{body}");
         }
     }

@@ -66,10 +66,7 @@ async fn main() -> ExitCode {
         client_id: options.client_id,
         client_secret: options.client_secret,
         token_ttl_seconds: options.token_ttl,
-        rate_limit: options.rate_limit.map(|calls| RateLimit {
-            calls,
-            window_ms: 60_000,
-        }),
+        rate_limit: options.rate_limit.map(|calls| RateLimit { calls, window_ms: 60_000 }),
         ..SimConfig::default()
     };
     let sim = match Sim::start(config, options.listen).await {

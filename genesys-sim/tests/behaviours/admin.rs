@@ -9,9 +9,7 @@ use crate::client::*;
 async fn the_ledger_is_served_without_guest_tokens_and_filtered_by_kind() {
     let sim = start().await;
     let token = token(&sim).await;
-    create(&sim, &token, r#"{"routing":{"queueId":"q"}}"#)
-        .await
-        .unwrap();
+    create(&sim, &token, r#"{"routing":{"queueId":"q"}}"#).await.unwrap();
     let reply = admin(sim.addr(), "GET", "/sim/ledger", "").await;
     let ledger = reply.json();
     assert_eq!(ledger["calls"].as_array().unwrap().len(), 2);
@@ -87,10 +85,7 @@ async fn tokens_are_revoked_and_the_ledger_reset() {
     let revoked = admin(sim.addr(), "DELETE", "/sim/tokens", "").await.json();
     assert_eq!(revoked, json!({"revoked": 1}));
     assert_eq!(create(&sim, &token, "{}").await.unwrap().status, 401);
-    assert_eq!(
-        admin(sim.addr(), "POST", "/sim/reset", "").await.status,
-        200
-    );
+    assert_eq!(admin(sim.addr(), "POST", "/sim/reset", "").await.status, 200);
     let ledger = admin(sim.addr(), "GET", "/sim/ledger", "").await.json();
     assert_eq!(ledger, json!({"guests": [], "calls": []}));
 }
@@ -101,27 +96,9 @@ async fn mistakes_are_explained() {
     for (method, path, body, status, word) in [
         ("POST", "/sim/faults", "{", 400, "EOF"),
         ("POST", "/sim/faults", "[]", 400, "object"),
-        (
-            "POST",
-            "/sim/faults",
-            r#"{"on":"lunch","effect":"cutBody"}"#,
-            400,
-            "lunch",
-        ),
-        (
-            "POST",
-            "/sim/faults",
-            r#"{"on":"any","effect":"cutBody","times":0}"#,
-            400,
-            "times",
-        ),
-        (
-            "POST",
-            "/sim/faults",
-            r#"{"on":"any","effect":{"status":{"code":99}}}"#,
-            400,
-            "99",
-        ),
+        ("POST", "/sim/faults", r#"{"on":"lunch","effect":"cutBody"}"#, 400, "lunch"),
+        ("POST", "/sim/faults", r#"{"on":"any","effect":"cutBody","times":0}"#, 400, "times"),
+        ("POST", "/sim/faults", r#"{"on":"any","effect":{"status":{"code":99}}}"#, 400, "99"),
         (
             "POST",
             "/sim/faults",
@@ -129,13 +106,7 @@ async fn mistakes_are_explained() {
             400,
             "retryAfter",
         ),
-        (
-            "POST",
-            "/sim/settings",
-            r#"{"rateLimits":1}"#,
-            400,
-            "rateLimits",
-        ),
+        ("POST", "/sim/settings", r#"{"rateLimits":1}"#, 400, "rateLimits"),
         ("GET", "/sim/ledger?kind=lunch", "", 400, "lunch"),
         ("GET", "/sim/ledger?since=1", "", 400, "since"),
         ("PUT", "/sim/ledger", "", 405, "GET /sim/ledger"),

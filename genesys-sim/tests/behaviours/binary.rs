@@ -10,14 +10,7 @@ use crate::client::*;
 #[tokio::test]
 async fn the_process_prints_its_url_and_serves_there() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_genesys-sim"))
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--rate-limit",
-            "3",
-            "--token-ttl",
-            "60",
-        ])
+        .args(["--listen", "127.0.0.1:0", "--rate-limit", "3", "--token-ttl", "60"])
         .args(["--latency-ms", "1"])
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -44,10 +44,7 @@ impl Reply {
         assert!(error["message"].is_string());
         assert_eq!(error["details"], serde_json::json!([]));
         assert_eq!(error["errors"], serde_json::json!([]));
-        assert_eq!(
-            error["contextId"].as_str(),
-            self.header("ININ-Correlation-Id")
-        );
+        assert_eq!(error["contextId"].as_str(), self.header("ININ-Correlation-Id"));
         assert_eq!(self.header("content-type"), Some("application/json"));
     }
 }
@@ -72,9 +69,7 @@ pub(crate) async fn start() -> Sim {
 }
 
 pub(crate) async fn start_with(config: SimConfig) -> Sim {
-    Sim::start(config, ([127, 0, 0, 1], 0).into())
-        .await
-        .expect("a free port")
+    Sim::start(config, ([127, 0, 0, 1], 0).into()).await.expect("a free port")
 }
 
 /// One request on a connection of its own.
@@ -132,9 +127,8 @@ async fn read(stream: &mut TcpStream) -> Result<Reply, Broken> {
         body: String::new(),
     };
     reply.status = reply.head[9..12].parse().expect("a status");
-    let promised = reply
-        .header("content-length")
-        .map_or(0, |length| length.parse().expect("a length"));
+    let promised =
+        reply.header("content-length").map_or(0, |length| length.parse().expect("a length"));
     while got.len() < head_end + promised {
         if stream.read_buf(&mut got).await.map_err(broken)? == 0 {
             let got = got.len() - head_end;
@@ -167,9 +161,7 @@ async fn within<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, Broken>>,
 ) -> Result<T, Broken> {
-    tokio::time::timeout(patience, work)
-        .await
-        .unwrap_or(Err(Broken::Silent))
+    tokio::time::timeout(patience, work).await.unwrap_or(Err(Broken::Silent))
 }
 
 #[expect(
@@ -216,7 +208,5 @@ pub(crate) async fn invalidate(sim: &Sim, token: &str, id: &str) -> Result<Reply
 
 /// An admin call.
 pub(crate) async fn admin(addr: SocketAddr, method: &str, path: &str, body: &str) -> Reply {
-    call(addr, method, path, &[], body)
-        .await
-        .expect("an answer")
+    call(addr, method, path, &[], body).await.expect("an answer")
 }

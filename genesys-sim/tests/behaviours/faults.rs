@@ -17,20 +17,14 @@ async fn with(effect: Effect) -> (Sim, String) {
 }
 
 fn status(code: u16, retry_after: Option<&str>, body: Option<&str>) -> Effect {
-    Effect::Status {
-        code,
-        retry_after: retry_after.map(Into::into),
-        body: body.map(Into::into),
-    }
+    Effect::Status { code, retry_after: retry_after.map(Into::into), body: body.map(Into::into) }
 }
 
 #[tokio::test]
 async fn a_status_is_answered_with_a_proper_error_and_no_work() {
-    for (code, name) in [
-        (500, "internal.server.error"),
-        (503, "service.unavailable"),
-        (404, "not.found"),
-    ] {
+    for (code, name) in
+        [(500, "internal.server.error"), (503, "service.unavailable"), (404, "not.found")]
+    {
         let (sim, token) = with(status(code, None, None)).await;
         let reply = create(&sim, &token, "{}").await.unwrap();
         reply.assert_genesys_error(code, name);
@@ -52,10 +46,7 @@ async fn a_status_carries_any_retry_after_and_any_body() {
     sim.fault(Fault::once(On::Create, status(502, None, Some("<html>"))));
     let reply = create(&sim, &token, "{}").await.unwrap();
     assert_eq!((reply.status, reply.body.as_str()), (502, "<html>"));
-    assert_eq!(
-        reply.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
 }
 
 #[tokio::test]
@@ -122,10 +113,7 @@ async fn a_cut_body_promises_the_whole_and_sends_half() {
     let id = &sim.guests()[0].id;
     sim.fault(Fault::once(On::Invalidate, Effect::CutBody));
     let reply = invalidate(&sim, &token, id).await;
-    let cut = Broken::Cut {
-        got: 1,
-        promised: 2,
-    };
+    let cut = Broken::Cut { got: 1, promised: 2 };
     assert_eq!(reply.unwrap_err(), cut);
     assert!(sim.invalidated(id));
 }

@@ -77,9 +77,7 @@ async fn any_other_body_is_a_bad_request() {
     }
     let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str())];
-    let untyped = call(sim.addr(), "POST", GUESTS, &headers, "{}")
-        .await
-        .unwrap();
+    let untyped = call(sim.addr(), "POST", GUESTS, &headers, "{}").await.unwrap();
     untyped.assert_genesys_error(400, "bad.request");
     assert!(sim.guests().is_empty());
 }
@@ -97,10 +95,7 @@ async fn an_endless_body_is_too_large() {
 async fn invalidating_is_answered_204_each_time_and_counted_each_time() {
     let sim = start().await;
     let token = token(&sim).await;
-    let (id, kept) = (
-        created_id(&sim, &token).await,
-        created_id(&sim, &token).await,
-    );
+    let (id, kept) = (created_id(&sim, &token).await, created_id(&sim, &token).await);
     for _ in 0..2 {
         let reply = invalidate(&sim, &token, &id).await.unwrap();
         assert_eq!((reply.status, reply.body.as_str()), (204, ""));
@@ -126,9 +121,7 @@ async fn a_missing_or_unknown_bearer_is_refused() {
     let sim = start().await;
     for authorization in ["", "Bearer", "Bearer ", "Bearer nonsense", BASIC] {
         let headers = [("Authorization", authorization), ("Content-Type", JSON)];
-        let reply = call(sim.addr(), "POST", GUESTS, &headers, "{}")
-            .await
-            .unwrap();
+        let reply = call(sim.addr(), "POST", GUESTS, &headers, "{}").await.unwrap();
         reply.assert_genesys_error(401, "bad.credentials");
     }
     let reply = call(sim.addr(), "POST", GUESTS, &[], "{}").await.unwrap();
@@ -163,21 +156,15 @@ async fn a_wrong_method_is_told_the_right_one() {
 
 #[tokio::test]
 async fn the_guests_path_can_be_moved() {
-    let sim = start_with(SimConfig {
-        guests_path: "/elsewhere/guests/".into(),
-        ..SimConfig::default()
-    })
-    .await;
+    let sim =
+        start_with(SimConfig { guests_path: "/elsewhere/guests/".into(), ..SimConfig::default() })
+            .await;
     let bearer = format!("Bearer {}", token(&sim).await);
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", JSON)];
     let path = "/elsewhere/guests";
-    let reply = call(sim.addr(), "POST", path, &headers, "{}")
-        .await
-        .unwrap();
+    let reply = call(sim.addr(), "POST", path, &headers, "{}").await.unwrap();
     assert_eq!(reply.status, 200);
-    let reply = call(sim.addr(), "POST", GUESTS, &headers, "{}")
-        .await
-        .unwrap();
+    let reply = call(sim.addr(), "POST", GUESTS, &headers, "{}").await.unwrap();
     assert_eq!(reply.status, 404);
 }
 

@@ -23,20 +23,14 @@ async fn calls_are_recorded_in_order_with_all_that_is_known() {
     assert_eq!(authorized, [true, true, true, false]);
 
     let created = &calls[1];
-    assert_eq!(
-        (created.method.as_str(), created.path.as_str()),
-        ("POST", GUESTS)
-    );
+    assert_eq!((created.method.as_str(), created.path.as_str()), ("POST", GUESTS));
     assert_eq!(created.user_agent.as_deref(), Some("guestpass/test"));
     assert_eq!(created.guest_id.as_ref(), Some(&id));
     assert_eq!(created.query, "");
     assert!(created.at_ms > 1_600_000_000_000);
     assert_eq!(created.correlation_id.len(), 36);
     assert_eq!(calls[2].guest_id.as_ref(), Some(&id));
-    assert_eq!(
-        (calls[3].path.as_str(), calls[3].query.as_str()),
-        (GUESTS, "q=1")
-    );
+    assert_eq!((calls[3].path.as_str(), calls[3].query.as_str()), (GUESTS, "q=1"));
     assert!(calls.windows(2).all(|two| two[0].at_ms <= two[1].at_ms));
 
     assert_eq!(sim.count(Create), 1);

@@ -8,10 +8,7 @@ use crate::client::*;
 #[tokio::test]
 async fn calls_beyond_the_limit_are_told_when_to_come_back() {
     let sim = start_with(SimConfig {
-        rate_limit: Some(RateLimit {
-            calls: 2,
-            window_ms: 41_990,
-        }),
+        rate_limit: Some(RateLimit { calls: 2, window_ms: 41_990 }),
         ..SimConfig::default()
     })
     .await;
@@ -41,10 +38,7 @@ async fn a_new_window_lets_calls_through_again() {
     let token = token(&sim).await;
     assert_eq!(create(&sim, &token, "{}").await.unwrap().status, 200);
     let reply = create(&sim, &token, "{}").await.unwrap();
-    assert_eq!(
-        (reply.status, reply.header("Retry-After")),
-        (429, Some("1"))
-    );
+    assert_eq!((reply.status, reply.header("Retry-After")), (429, Some("1")));
     wait_ms(1_020).await;
     assert_eq!(create(&sim, &token, "{}").await.unwrap().status, 200);
 }
@@ -87,11 +81,7 @@ async fn a_stopped_simulator_drops_its_connections_and_frees_its_port() {
     let mut idle = TcpStream::connect(sim.addr()).await.unwrap();
     sim.stop();
     sim.stopped().await;
-    assert!(
-        exchange(&mut idle, "GET", "/sim/healthz", &[], "")
-            .await
-            .is_err()
-    );
+    assert!(exchange(&mut idle, "GET", "/sim/healthz", &[], "").await.is_err());
     let refused = create(&sim, &token, "{}").await;
     assert_eq!(refused.unwrap_err(), Broken::Refused);
     assert_eq!(sim.guests().len(), 1, "the ledger outlives it");

@@ -77,9 +77,7 @@ async fn a_malformed_form_is_an_invalid_request() {
 async fn an_access_token_dies_when_its_lifetime_is_over() {
     let sim = start().await;
     sim.set_token_ttl(2);
-    let reply = ask_token(&sim, "grant_type=client_credentials")
-        .await
-        .unwrap();
+    let reply = ask_token(&sim, "grant_type=client_credentials").await.unwrap();
     assert_eq!(reply.json()["expires_in"], 2);
     let token = reply.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(create(&sim, &token, "{}").await.unwrap().status, 200);

@@ -34,7 +34,9 @@ pub(super) async fn check(config: &Config, tell: &mut impl FnMut(Finding)) {
     let Ok(nobody) = GuestId::parse(&hex(&SystemClock.random())) else { return };
     match provider.revoke(&nobody, CALL_LIMIT).await {
         Ok(()) => tell(Finding::ok(PERMISSION, "guests can be managed")),
-        Err(fault) => tell(Finding::failed(PERMISSION, fault.to_string(), permission_remedy(&fault, config))),
+        Err(fault) => {
+            tell(Finding::failed(PERMISSION, fault.to_string(), permission_remedy(&fault, config)))
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub async fn command(config: Config) -> ExitCode {
     }
     if let Some(problem) = unsupported(&config.store) {
         println!("{:<8}configuration: {problem}", "failed");
-        return cli::USAGE;
+        return cli::usage();
     }
     let mut has_failed = false;
     let mut tell = |finding: Finding| {

@@ -26,13 +26,18 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
         return tell(Finding::failed(REACHED, describe(&error), remedy(&error, target)));
     }
     let info = information(&kv, is_cluster).await;
-    if !is_cluster && info.as_deref().is_some_and(|info| value_of(info, "cluster_enabled") == Some("1")) {
+    if !is_cluster
+        && info.as_deref().is_some_and(|info| value_of(info, "cluster_enabled") == Some("1"))
+    {
         let text = "the server is a node of a Cluster, but REDIS_URL is for a single server";
         let remedy = "use redis-cluster://host:port,host:port and REDIS_SHARDS of 2 or more";
         return tell(Finding::failed(REACHED, text, remedy));
     }
     let version = info.as_deref().and_then(|info| value_of(info, "redis_version"));
-    tell(Finding::ok(REACHED, version.map_or("reached".to_owned(), |version| format!("reached, version {version}"))));
+    tell(Finding::ok(
+        REACHED,
+        version.map_or("reached".to_owned(), |version| format!("reached, version {version}")),
+    ));
 
     let store = RedisStore::new(kv.clone(), Keys::new(&config.key_prefix, config.shards));
     let at = At { now: SystemClock.now(), limits: &config.limits };
@@ -42,14 +47,15 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
             let text = fault.to_string();
             let remedy = if text.contains("NOPERM") || text.contains("ACL") {
                 format!(
-                    "give the user of REDIS_URL the rights: ACL SETUSER <user> +@all -@dangerous +eval +evalsha \
-                     +info ~{}*",
+                    "give the user of REDIS_URL its rights: ACL SETUSER <user> +@read +@write +@scripting +@connection \
+                     -@dangerous +info +cluster|slots ~{}*",
                     config.key_prefix
                 )
             } else if text.contains("READONLY") {
                 "REDIS_URL names a replica; use the primary".to_owned()
             } else {
-                "the server must run Lua scripts (Redis 6.2 or later, or one that is compatible)".to_owned()
+                "the server must run Lua scripts (Redis 6.2 or later, or one that is compatible)"
+                    .to_owned()
             };
             return tell(Finding::failed(SCRIPTS, text, remedy));
         }
@@ -65,7 +71,9 @@ fn durability(info: &str, tell: &mut impl FnMut(Finding)) {
         Some("noeviction") | None => {}
         Some(policy) => tell(Finding::note(
             KEPT,
-            format!("maxmemory-policy is {policy}: Redis may drop sessions and revocations when memory is short"),
+            format!(
+                "maxmemory-policy is {policy}: Redis may drop sessions and revocations when memory is short"
+            ),
             "set it to noeviction",
         )),
     }
@@ -116,7 +124,10 @@ fn remedy(error: &RedisError, target: &RedisTarget) -> String {
     let advice = if has("NOAUTH") {
         "the server wants a password: put it into REDIS_URL as redis://user:password@host:port (or :password@ \
          without a user)"
-    } else if has("WRONGPASS") || has("invalid password") || error.kind() == ErrorKind::AuthenticationFailed {
+    } else if has("WRONGPASS")
+        || has("invalid password")
+        || error.kind() == ErrorKind::AuthenticationFailed
+    {
         "the user or password in REDIS_URL is wrong; special characters in them must be percent-encoded"
     } else if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) {
         "the user in REDIS_URL may not even PING; see its rights with ACL GETUSER"
@@ -124,7 +135,10 @@ fn remedy(error: &RedisError, target: &RedisTarget) -> String {
         "the server is not a Cluster: use redis://host:port"
     } else if has("LOADING") {
         "the server is loading its data; try again when it is done"
-    } else if has("lookup address") || has("Name or service not known") || has("nodename nor servname") {
+    } else if has("lookup address")
+        || has("Name or service not known")
+        || has("nodename nor servname")
+    {
         "the host name in REDIS_URL cannot be resolved"
     } else if error.is_connection_refusal() {
         "nothing listens at the host and port in REDIS_URL: check both, and that Redis runs and binds to that address"
@@ -156,7 +170,10 @@ mod tests {
         assert_eq!(notes("aof_enabled:0\r\nsave:3600 1 300 100\r\n"), [""; 0]);
         let lossy = notes("aof_enabled:0\r\nrdb_saves:0\r\nmaxmemory_policy:allkeys-lru\r\nsave:");
         let [memory, disk] = &lossy[..] else { panic!("{lossy:?}") };
-        assert!(memory.contains("allkeys-lru") && memory.ends_with("; set it to noeviction"), "{memory}");
+        assert!(
+            memory.contains("allkeys-lru") && memory.ends_with("; set it to noeviction"),
+            "{memory}"
+        );
         assert!(disk.contains("nothing is written to disk"), "{disk}");
     }
 }

@@ -28,8 +28,12 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_READ_BYTES: usize = 1 << 20;
 
 /// Serves a connection until either side closes it or it is told to.
-pub(super) async fn serve<S, P>(origin: Arc<Origin<S, P>>, stream: TcpStream, peer: IpAddr, member: Membership)
-where
+pub(super) async fn serve<S, P>(
+    origin: Arc<Origin<S, P>>,
+    stream: TcpStream,
+    peer: IpAddr,
+    member: Membership,
+) where
     S: SessionStore,
     P: GuestProvider,
 {
@@ -87,4 +91,3 @@ async fn read(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     }
     Ok(whole.freeze())
 }
-

@@ -65,7 +65,11 @@ impl Leftover {
 
 /// Serves until `stop` comes, then winds down: no more connections, no more claims, and what is under way
 /// is brought to its end, all within [`WIND_DOWN_LIMIT`].
-pub async fn run<S, P>(origin: Arc<Origin<S, P>>, listener: TcpListener, stop: impl Future<Output = ()>) -> Leftover
+pub async fn run<S, P>(
+    origin: Arc<Origin<S, P>>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Leftover
 where
     S: SessionStore,
     P: GuestProvider,
@@ -74,7 +78,8 @@ where
     let tasks = TaskTracker::new();
     let clock = SystemClock;
     let serving = async {
-        let mut door = Door { origin: &origin, connections: &connections, tasks: &tasks, next_id: 0 };
+        let mut door =
+            Door { origin: &origin, connections: &connections, tasks: &tasks, next_id: 0 };
         tokio::select! {
             () = door.accept(&listener) => {}
             () = stop => {}
