@@ -26,4 +26,6 @@ pub mod seams;
 pub mod secret;
 pub mod service;
 pub mod store;
+#[cfg(test)]
+mod test_support;
 pub mod time;

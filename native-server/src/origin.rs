@@ -128,3 +128,98 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use guestpass_core::config::{Config, HostKind};
+    use guestpass_core::instruments::Instruments;
+    use guestpass_core::names::GuestId;
+    use guestpass_core::seams::{CallFault, Clock as _, Guest};
+    use guestpass_core::secret::Secret;
+    use guestpass_core::store::embedded::EmbeddedStore;
+
+    use super::*;
+    use crate::clock::within;
+
+    /// Creates one and the same guest, slowly; panics when told to by the routing.
+    struct Slow;
+
+    impl GuestProvider for Slow {
+        async fn prepare(&self, _: Duration) -> Result<bool, CallFault> {
+            Ok(false)
+        }
+        async fn create(&self, routing: Option<&str>, _: Duration) -> Result<Guest, CallFault> {
+            assert!(routing.is_none(), "told to");
+            SystemClock.sleep(Duration::from_millis(50)).await;
+            let id = GuestId::parse("guest-1").expect("that is an id");
+            Ok(Guest { id, token: Secret::new("token") })
+        }
+        async fn revoke(&self, _: &GuestId, _: Duration) -> Result<(), CallFault> {
+            Ok(())
+        }
+    }
+
+    fn origin() -> Arc<Origin<EmbeddedStore, Slow>> {
+        let config = Config::parse(HostKind::Dev, &|name| {
+            Ok((name == "OPERATOR_TOKEN").then(|| "operator".to_owned()))
+        });
+        let config = config.expect("that is a configuration");
+        let app = App::new(EmbeddedStore::new(), Slow, SystemClock, &config, Instruments::off());
+        Arc::new(Origin::new(app, false))
+    }
+
+    async fn send(
+        origin: &Arc<Origin<EmbeddedStore, Slow>>,
+        method: &str,
+        path: &str,
+        body: &'static str,
+    ) -> Response<Bytes> {
+        let request =
+            Request::builder().method(method).uri(path).header("authorization", "Bearer operator");
+        let request = request.body(Bytes::from_static(body.as_bytes())).expect("that is a request");
+        origin.answer(request, Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    const SESSIONS: &str = "/v1/devices/device-1234/sessions";
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_harms_no_other_request() {
+        let origin = origin();
+        let broken = send(&origin, "POST", SESSIONS, r#"{"routing":{}}"#).await;
+        assert_eq!(broken.status(), 500);
+        let body: serde_json::Value = serde_json::from_slice(broken.body()).expect("JSON");
+        assert_eq!(body["code"], "internal");
+        assert_eq!(send(&origin, "POST", SESSIONS, "").await.status(), 201);
+        origin.stop();
+        origin.settled().await;
+        assert!(origin.leftover().is_none());
+        assert_eq!(origin.permits.available_permits(), MOST_REQUESTS);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_does_not_cancel_its_issue() {
+        let origin = origin();
+        let abandoned =
+            within(Duration::from_millis(10), send(&origin, "POST", SESSIONS, "")).await;
+        assert!(abandoned.is_none());
+        assert_eq!(origin.leftover().requests, 1);
+        origin.stop();
+        origin.settled().await;
+        let list = send(&origin, "GET", SESSIONS, "").await;
+        assert!(String::from_utf8_lossy(list.body()).contains("guest-1"));
+    }
+
+    #[tokio::test]
+    async fn health_does_not_queue_behind_other_requests() {
+        let origin = origin();
+        let all = u32::try_from(MOST_REQUESTS).expect("a small number");
+        let _busy = origin.permits.acquire_many(all).await.expect("never closed");
+        assert_eq!(send(&origin, "GET", "/healthz", "").await.status(), 200);
+        let queued = within(Duration::from_millis(20), send(&origin, "POST", SESSIONS, "")).await;
+        assert!(queued.is_none());
+        assert_eq!(origin.leftover().requests, 0);
+    }
+}

@@ -50,10 +50,10 @@ async fn run<S: SessionStore, P: GuestProvider>(origin: Arc<Origin<S, P>>, inter
         let next_sweep = SystemClock.sleep(interval);
         let mut next_sweep = pin!(next_sweep);
         let mut round = sweep(&origin, &bounds).await;
-        // Until the next tick, drain; after a fault only the tick goes on.
+        // Until the next tick, drain when there is something. That holds after a fault, too: whoever filed a
+        // revocation has found the store well.
         loop {
             let goes_on = health.note(&round);
-            let may_drain = round.is_ok();
             let is_due = next_sweep.as_mut().now_or_never().is_some();
             if is_due {
                 if origin.stopped().now_or_never().is_some() {
@@ -65,7 +65,7 @@ async fn run<S: SessionStore, P: GuestProvider>(origin: Arc<Origin<S, P>>, inter
                 tokio::select! {
                     () = origin.stopped() => return,
                     () = next_sweep.as_mut() => break,
-                    () = origin.revocations_filed(), if may_drain => {}
+                    () = origin.revocations_filed() => {}
                 }
             }
             round = drain(&origin, &bounds).await;

@@ -14,6 +14,43 @@ use super::{
 use crate::http::access::{Access, is_token};
 use crate::secret::Secret;
 
+/// All variables in the order of the documentation.
+pub(super) const NAMES: [&str; 33] = [
+    "GENESYS_REGION",
+    "GENESYS_CLIENT_ID",
+    "GENESYS_CLIENT_SECRET",
+    "GENESYS_LOGIN_URL",
+    "GENESYS_API_URL",
+    "GENESYS_GUESTS_PATH",
+    "GENESYS_SCOPES",
+    "MAX_SESSIONS_PER_DEVICE",
+    "SESSION_TTL_SECONDS",
+    "SESSION_MAX_AGE_SECONDS",
+    "RETRY_MAX_ATTEMPTS",
+    "RETRY_BASE_DELAY_MS",
+    "RETRY_JITTER_MS",
+    "REQUEST_DEADLINE_MS",
+    "REVOKE_MAX_ATTEMPTS",
+    "REVOKE_LEASE_MS",
+    "SWEEP_INTERVAL_MS",
+    "REDIS_URL",
+    "UPSTASH_REDIS_REST_URL",
+    "UPSTASH_REDIS_REST_TOKEN",
+    "REDIS_KEY_PREFIX",
+    "REDIS_SHARDS",
+    "OPERATOR_TOKEN",
+    "ISSUE_KEYS",
+    "ALLOWED_ORIGINS",
+    "FINGERPRINT_KEY",
+    "TOKEN_SEALING_KEY",
+    "RATE_LIMIT_PER_DEVICE",
+    "RATE_LIMIT_PER_IP",
+    "TRUST_PROXY",
+    "LISTEN_ADDR",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+];
+
 pub(super) struct Reader<'a> {
     variable: &'a dyn Fn(&str) -> Result<Option<String>, String>,
     mistakes: Vec<Mistake>,
@@ -33,7 +70,8 @@ impl<'a> Reader<'a> {
         self.warnings.push(warning.into());
     }
 
-    pub(super) fn finish(self, config: Config) -> Result<Config, Mistakes> {
+    pub(super) fn finish(mut self, config: Config) -> Result<Config, Mistakes> {
+        self.mistakes.sort_by_key(|mistake| NAMES.iter().position(|name| *name == mistake.name));
         if self.mistakes.is_empty() {
             Ok(Config { warnings: self.warnings, ..config })
         } else {

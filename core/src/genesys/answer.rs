@@ -30,6 +30,10 @@ pub(super) async fn call<H: HttpSend, C: Clock>(
     budget: Duration,
 ) -> Result<Response<Bytes>, CallFault> {
     let millis = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+    if millis == 0 {
+        // Sent, it could be done and never be heard of.
+        return Err(CallFault::new(host, FaultKind::NotSent("no time was left for it".to_owned())));
+    }
     let kind = match within(clock, millis, http.send(request)).await {
         Some(Ok(response)) if response.status().is_success() => return Ok(response),
         Some(Ok(response)) => {

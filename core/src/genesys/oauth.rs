@@ -24,6 +24,9 @@ const LOOK_MS: u64 = 5;
 /// A fetch that has not ended by now was abandoned by its host.
 const ABANDONED_MS: u64 = 60_000;
 
+/// How long after a failed renewal of a token that is still valid the next one is tried.
+const RENEW_AGAIN_MS: u64 = 5000;
+
 /// The least lifetime of tokens at Genesys, in seconds: what an answer without one is taken to mean.
 const LEAST_LIFETIME_SECONDS: u64 = 300;
 
@@ -67,7 +70,8 @@ struct TokenAnswer {
 enum Turn {
     Ready,
     Wait(u64),
-    Fetch(u64),
+    /// Fetch under this number; whether the old token still serves.
+    Fetch(u64, bool),
 }
 
 /// Marks a fetch as ended when it is abandoned, so that a waiter takes over.
@@ -131,8 +135,11 @@ impl OAuth {
         loop {
             match self.turn(clock.now())? {
                 Turn::Ready => return Ok(waited),
-                Turn::Fetch(number) => {
-                    let left = Duration::from_millis(ends.since(clock.now()));
+                Turn::Fetch(number, has_token) => {
+                    let left = ends.since(clock.now());
+                    // A login host that hangs must not use up the time of a call that could be made now.
+                    let left = if has_token { left / 3 } else { left };
+                    let left = Duration::from_millis(left);
                     return self.fetch(http, clock, number, left).await.map(|()| true);
                 }
                 Turn::Wait(number) => {
@@ -178,7 +185,8 @@ impl OAuth {
         state.fetch = state.fetch.wrapping_add(1);
         state.running_since = Some(now);
         state.failure = None;
-        Ok(Turn::Fetch(state.fetch))
+        let has_token = state.token.as_ref().is_some_and(|token| now < token.valid_until);
+        Ok(Turn::Fetch(state.fetch, has_token))
     }
 
     async fn fetch<H: HttpSend, C: Clock>(
@@ -201,8 +209,8 @@ impl OAuth {
                 if let (FaultKind::Status(429), Some(rest)) = (&fault.kind, fault.retry_after_ms) {
                     state.rest_until = now.plus(rest);
                 }
-                let still_valid = state.token.as_ref().is_some_and(|token| now < token.valid_until);
-                if still_valid {
+                if let Some(token) = state.token.as_mut().filter(|token| now < token.valid_until) {
+                    token.fresh_until = now.plus(RENEW_AGAIN_MS).min(token.valid_until);
                     tracing::warn!(fault = %fault, "the access token could not be renewed yet");
                     Ok(())
                 } else {

@@ -7,6 +7,8 @@ mod rescue;
 pub mod retry;
 pub mod seal;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -82,8 +82,9 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         let mut wait_ms = FIRST_WAIT_MS;
         while let Err(fault) = self.tell_store(&rescue).await {
             self.try_to_revoke(&mut rescue).await;
-            // A place in flight ends by itself, and a guest that is revoked needs no more.
-            let is_safe = !matches!(rescue.ending, Ending::Created(_));
+            // A place in flight ends by itself. A created guest does not, not even once it is revoked: its
+            // commit may have been done, and a session or a replay must not hand out a dead token.
+            let is_safe = matches!(rescue.ending, Ending::Unused | Ending::Orphaned);
             if is_safe && self.clock.now().since(begun) > self.rules.limits.flight_ms {
                 tracing::warn!(error = %fault, "the store never heard how a create ended; its place in flight has run out");
                 return;
@@ -112,10 +113,13 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// Revokes a created guest directly, unless Genesys is to be left alone.
     async fn try_to_revoke(&self, rescue: &mut Rescue) {
         let Ending::Created(guest) = &rescue.ending else { return };
-        if self.known_cool_until() > self.clock.now() {
+        let is_cooling = || self.known_cool_until() > self.clock.now();
+        if is_cooling() {
             return;
         }
         let revoked = match self.prepare(self.rules.deadline_ms).await {
+            // The token may have taken a while.
+            Ok(_) if is_cooling() => return,
             Ok(_) => self.call_revoke(guest, self.rules.deadline_ms).await,
             Err(fault) => Err(fault),
         };

@@ -15,6 +15,9 @@ const REACHED: &str = "Redis";
 const SCRIPTS: &str = "Redis scripts";
 const KEPT: &str = "Redis memory";
 
+const IS_A_CLUSTER: &str = "use redis-cluster://host:port,host:port and REDIS_SHARDS of 2 or more";
+const IS_A_REPLICA: &str = "name the primary in REDIS_URL: replicas cannot be written to";
+
 pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl FnMut(Finding)) {
     install_crypto();
     let is_cluster = matches!(target, RedisTarget::Cluster(_));
@@ -26,12 +29,14 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
         return tell(Finding::failed(REACHED, describe(&error), remedy(&error, target)));
     }
     let info = information(&kv, is_cluster).await;
-    if !is_cluster
-        && info.as_deref().is_some_and(|info| value_of(info, "cluster_enabled") == Some("1"))
-    {
+    let says =
+        |name, value| info.as_deref().is_some_and(|info| value_of(info, name) == Some(value));
+    if !is_cluster && says("cluster_enabled", "1") {
         let text = "the server is a node of a Cluster, but REDIS_URL is for a single server";
-        let remedy = "use redis-cluster://host:port,host:port and REDIS_SHARDS of 2 or more";
-        return tell(Finding::failed(REACHED, text, remedy));
+        return tell(Finding::failed(REACHED, text, IS_A_CLUSTER));
+    }
+    if says("role", "slave") {
+        return tell(Finding::failed(REACHED, "the server is a replica", IS_A_REPLICA));
     }
     let version = info.as_deref().and_then(|info| value_of(info, "redis_version"));
     tell(Finding::ok(
@@ -45,23 +50,27 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
         Ok(_) => tell(Finding::ok(SCRIPTS, "a script ran in every shard")),
         Err(fault) => {
             let text = fault.to_string();
-            let remedy = if text.contains("NOPERM") || text.contains("ACL") {
-                format!(
-                    "give the user of REDIS_URL its rights: ACL SETUSER <user> +@read +@write +@scripting +@connection \
-                     -@dangerous +info +cluster|slots ~{}*",
-                    config.key_prefix
-                )
-            } else if text.contains("READONLY") {
-                "REDIS_URL names a replica; use the primary".to_owned()
-            } else {
-                "the server must run Lua scripts (Redis 6.2 or later, or one that is compatible)"
-                    .to_owned()
-            };
+            let remedy = scripts_remedy(&text, &config.key_prefix);
             return tell(Finding::failed(SCRIPTS, text, remedy));
         }
     }
     if let Some(info) = info {
         durability(&info, tell);
+    }
+}
+
+fn scripts_remedy(said: &str, key_prefix: &str) -> String {
+    if said.contains("NoPerm") || said.contains("NOPERM") || said.contains("ACL") {
+        format!(
+            "give the user of REDIS_URL its rights: ACL SETUSER <user> +@read +@write +@scripting +@connection \
+             -@dangerous +info +cluster|slots ~{key_prefix}*"
+        )
+    } else if said.contains("Moved") || said.contains("MOVED") {
+        IS_A_CLUSTER.to_owned()
+    } else if said.contains("ReadOnly") || said.contains("READONLY") {
+        IS_A_REPLICA.to_owned()
+    } else {
+        "the server must run Lua scripts (Redis 6.2 or later, or one that is compatible)".to_owned()
     }
 }
 
@@ -140,7 +149,7 @@ fn remedy(error: &RedisError, target: &RedisTarget) -> String {
         || has("nodename nor servname")
     {
         "the host name in REDIS_URL cannot be resolved"
-    } else if error.is_connection_refusal() {
+    } else if error.is_connection_refusal() || has("Connection refused") {
         "nothing listens at the host and port in REDIS_URL: check both, and that Redis runs and binds to that address"
     } else if has("certificate") || has("UnknownIssuer") {
         "the server's certificate is not trusted here, or is for another name"

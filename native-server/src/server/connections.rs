@@ -6,54 +6,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use guestpass_core::seams::Clock;
 use tokio::sync::Notify;
 
-/// The time between two looks at all connections.
-const TICK: Duration = Duration::from_millis(250);
-
-/// What a connection is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Phase {
-    /// The client sends the head of a request, or has yet to send the first one.
-    Head = 0,
-    /// The client sends a body.
-    Body = 1,
-    /// The request waits or is worked on.
-    Work = 2,
-    /// The client receives an answer.
-    Answer = 3,
-    /// Between two requests.
-    Idle = 4,
-}
-
-impl Phase {
-    const fn of(bits: u64) -> Self {
-        match bits & 7 {
-            0 => Self::Head,
-            1 => Self::Body,
-            2 => Self::Work,
-            3 => Self::Answer,
-            _ => Self::Idle,
-        }
-    }
-
-    /// How many ticks it may last. `stopping` is when nobody new is let in.
-    const fn limit(self, stopping: bool) -> u64 {
-        let a_second = 1000 / TICK.as_millis() as u64;
-        match (self, stopping) {
-            (Self::Head | Self::Body | Self::Answer, false) => 30 * a_second,
-            // Longer than load balancers keep theirs (60 s as a rule), so that they close first.
-            (Self::Idle, false) => 75 * a_second,
-            (Self::Head | Self::Idle, true) => 2 * a_second,
-            (Self::Body | Self::Answer, true) => 5 * a_second,
-            (Self::Work, _) => u64::MAX,
-        }
-    }
-}
+use super::phase::{Phase, TICK};
 
 /// What a connection is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,20 +21,35 @@ pub(super) enum Order {
     Drop,
 }
 
+/// What all connections look at.
+#[derive(Debug, Default)]
+struct Shared {
+    ticks: AtomicU64,
+    stopping: AtomicBool,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     /// The phase in the lowest three bits, above it the tick at which it began.
     doing: AtomicU64,
-    ticks: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     order: AtomicU8,
     ordered: Notify,
 }
 
 impl Connection {
     pub(super) fn begin(&self, phase: Phase) {
-        let tick = self.ticks.load(Ordering::Relaxed);
+        let tick = self.shared.ticks.load(Ordering::Relaxed);
         self.doing.store(tick << 3 | phase as u64, Ordering::Relaxed);
+    }
+
+    /// A whole head has come. When nobody new is let in, this request is the last one.
+    pub(super) fn begin_request(&self) {
+        self.begin(Phase::Body);
+        if self.shared.stopping.load(Ordering::Relaxed) {
+            self.order(Order::Finish);
+        }
     }
 
     /// The client sent something.
@@ -105,6 +77,11 @@ impl Connection {
         Phase::of(self.doing.load(Ordering::Relaxed))
     }
 
+    /// Whether it is between two requests. Its client may have sent the next one already.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase() == Phase::Idle
+    }
+
     /// Waits for the next order.
     pub(super) async fn ordered(&self) -> Order {
         loop {
@@ -127,8 +104,9 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Connections {
     most: usize,
-    ticks: Arc<AtomicU64>,
-    stopping: AtomicBool,
+    shared: Arc<Shared>,
+    /// The tick of the last complaint.
+    complained: AtomicU64,
     all: Mutex<HashMap<u64, Arc<Connection>>>,
 }
 
@@ -155,20 +133,16 @@ impl Drop for Membership {
 impl Connections {
     /// Room for `most` connections.
     pub(super) fn new(most: usize) -> Self {
-        Self {
-            most,
-            ticks: Arc::default(),
-            stopping: AtomicBool::new(false),
-            all: Mutex::default(),
-        }
+        Self { most, shared: Arc::default(), complained: AtomicU64::new(0), all: Mutex::default() }
     }
 
     /// Adds a connection, under an id that no other one has.
     pub(super) fn join(self: &Arc<Self>, id: u64) -> Membership {
-        let doing = AtomicU64::new(self.ticks.load(Ordering::Relaxed) << 3 | Phase::Head as u64);
+        let doing =
+            AtomicU64::new(self.shared.ticks.load(Ordering::Relaxed) << 3 | Phase::Head as u64);
         let connection = Arc::new(Connection {
             doing,
-            ticks: self.ticks.clone(),
+            shared: self.shared.clone(),
             order: AtomicU8::new(0),
             ordered: Notify::new(),
         });
@@ -181,9 +155,21 @@ impl Connections {
         self.lock().len() >= self.most
     }
 
+    /// Whether a complaint about what cannot be mended at once is due: once a minute.
+    pub(super) fn should_complain(&self) -> bool {
+        let now = self.shared.ticks.load(Ordering::Relaxed);
+        // Ticks begin at 0, which stands for never.
+        let last = self.complained.load(Ordering::Relaxed);
+        let is_due = last == 0 || now.saturating_sub(last) >= 60_000 / TICK.as_millis() as u64;
+        if is_due {
+            self.complained.store(now.max(1), Ordering::Relaxed);
+        }
+        is_due
+    }
+
     /// Closes some of those that wait for their client, the longest waiting first. False when none does.
     pub(super) fn make_room(&self) -> bool {
-        let now = self.ticks.load(Ordering::Relaxed);
+        let now = self.shared.ticks.load(Ordering::Relaxed);
         let mut waiting: Vec<_> = self
             .lock()
             .values()
@@ -208,7 +194,7 @@ impl Connections {
 
     /// Has every connection finish; those that wait for their client are soon closed.
     pub(super) fn finish(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.shared.stopping.store(true, Ordering::Relaxed);
         for connection in self.lock().values() {
             connection.order(Order::Finish);
         }
@@ -218,8 +204,8 @@ impl Connections {
     pub(super) async fn watch(&self, clock: &impl Clock) {
         loop {
             clock.sleep(TICK).await;
-            let now = self.ticks.fetch_add(1, Ordering::Relaxed) + 1;
-            let stopping = self.stopping.load(Ordering::Relaxed);
+            let now = self.shared.ticks.fetch_add(1, Ordering::Relaxed) + 1;
+            let stopping = self.shared.stopping.load(Ordering::Relaxed);
             for connection in self.lock().values() {
                 let doing = connection.doing.load(Ordering::Relaxed);
                 if now.saturating_sub(doing >> 3) > Phase::of(doing).limit(stopping) {
@@ -247,7 +233,7 @@ mod tests {
         let all = Arc::new(Connections::new(3));
         let members: Vec<_> = (0..3)
             .map(|id| {
-                all.ticks.fetch_add(1, Ordering::Relaxed);
+                all.shared.ticks.fetch_add(1, Ordering::Relaxed);
                 all.join(id)
             })
             .collect();

@@ -15,7 +15,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::connections::{Membership, Order, Phase};
+use super::connections::{Membership, Order};
+use super::phase::Phase;
 use super::stream::Watched;
 use crate::client_address::client_address;
 use crate::origin::Origin;
@@ -41,7 +42,7 @@ pub(super) async fn serve<S, P>(
     let service = service_fn(|request| {
         let (origin, connection) = (origin.clone(), connection.clone());
         async move {
-            connection.begin(Phase::Body);
+            connection.begin_request();
             let (head, body) = request.into_parts();
             let body = read(body).await?;
             connection.begin(Phase::Work);
@@ -54,7 +55,7 @@ pub(super) async fn serve<S, P>(
     let io = TokioIo::new(Watched::new(stream, connection.clone()));
     let mut http = http1::Builder::new();
     // Heads and bodies that take too long are cut off by `Connections`.
-    http.header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES).max_header_size(MAX_HEAD_BYTES);
     let mut exchange = pin!(http.serve_connection(io, service));
     loop {
         tokio::select! {
@@ -66,6 +67,8 @@ pub(super) async fn serve<S, P>(
                 return;
             }
             order = connection.ordered() => match order {
+                // Between two requests there is nothing to finish; the next one is told again.
+                Order::Finish if connection.is_idle() => {}
                 Order::Finish => exchange.as_mut().graceful_shutdown(),
                 Order::Drop => return,
             }

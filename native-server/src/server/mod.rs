@@ -3,6 +3,7 @@
 
 mod connections;
 mod exchange;
+mod phase;
 mod stream;
 
 use std::io;
@@ -121,22 +122,18 @@ struct Door<'a, S, P> {
 impl<S: SessionStore, P: GuestProvider> Door<'_, S, P> {
     /// Accepts connections for ever.
     async fn accept(&mut self, listener: &TcpListener) {
-        let mut is_short_of_files = false;
         loop {
-            if self.connections.is_full() && !self.connections.make_room() {
-                // All are being worked on: the kernel's queue holds the next one until one is done.
-                SystemClock.sleep(Duration::from_millis(10)).await;
-                continue;
+            while self.connections.is_full() {
+                // Where all are being worked on, the kernel's queue holds the next one until one is done.
+                let is_room_coming = self.connections.make_room();
+                SystemClock.sleep(Duration::from_millis(if is_room_coming { 1 } else { 10 })).await;
             }
             match listener.accept().await {
-                Ok((stream, peer)) => {
-                    is_short_of_files = false;
-                    self.enter(stream, peer);
-                }
+                Ok((stream, peer)) => self.enter(stream, peer),
                 // Nobody to serve: that client is gone.
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut is_short_of_files, true) {
+                    if self.connections.should_complain() {
                         tracing::error!(%error, "cannot accept connections; waiting until there is room");
                     }
                     self.connections.make_room();

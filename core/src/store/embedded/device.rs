@@ -75,7 +75,7 @@ impl Rate {
     }
 
     pub(super) fn is_over(self, now: UnixMillis) -> bool {
-        self.window + 1 < now.get() / RATE_WINDOW_MS
+        self.window < now.get() / RATE_WINDOW_MS
     }
 }
 
@@ -98,8 +98,9 @@ impl Device {
         self.sessions.first().map(|oldest| oldest.expires_at(self.expiry, limits))
     }
 
-    pub(super) fn has_flight(&self, flight: &FlightId) -> bool {
-        self.flights.iter().any(|(_, id)| id == flight)
+    /// Whether a flight has its place still.
+    pub(super) fn has_flight(&self, flight: &FlightId, now: UnixMillis) -> bool {
+        self.flights.iter().any(|(deadline, id)| id == flight && *deadline > now)
     }
 
     /// Takes out the sessions that have expired.
@@ -108,7 +109,7 @@ impl Device {
         self.sessions.extract_if(.., |session| session.is_expired(expiry, now, limits)).collect()
     }
 
-    /// Whether nothing of it is worth keeping.
+    /// Whether nothing of it is worth keeping at `now`.
     pub(super) fn is_empty(&self, now: UnixMillis) -> bool {
         self.sessions.is_empty()
             && self.flights.is_empty()

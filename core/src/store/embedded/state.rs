@@ -12,6 +12,9 @@ use crate::store::ops::{
 };
 use crate::time::UnixMillis;
 
+/// How far the clock of one host may be behind another's: for so long, what no longer matters is kept.
+const SKEW_MS: u64 = 3_600_000;
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     devices: HashMap<DeviceKey, Device>,
@@ -53,7 +56,7 @@ impl State {
                 Some(_) => {}
             }
         }
-        let admitted = device.has_flight(admit.flight);
+        let admitted = device.has_flight(admit.flight, now);
         if self.cool_until > now && !admitted {
             return Admission::CoolDown(self.cool_until);
         }
@@ -70,16 +73,19 @@ impl State {
             self.totals.bump(Counter::RateLimited, 1);
             return Admission::RateLimited(ends);
         }
-        device.flights.retain(|(deadline, _)| *deadline > now);
-        if device.flights.len() >= limits.cap as usize && !device.has_flight(admit.flight) {
+        let in_flight = device.flights.iter().filter(|(deadline, _)| *deadline > now).count();
+        if in_flight >= limits.cap as usize && !admitted {
             self.totals.bump(Counter::Busy, 1);
             return Admission::Busy;
         }
-        if !device.has_flight(admit.flight) {
+        if !admitted {
             let deadline = now.plus(limits.flight_ms);
+            device.flights.retain(|(deadline, flight)| *deadline > now && flight != admit.flight);
             device.flights.push((deadline, admit.flight.clone()));
+            if let Some(ran_out) = self.deadlines.insert(admit.flight.clone(), deadline) {
+                self.flights.remove(&(ran_out, admit.flight.clone()));
+            }
             self.flights.insert((deadline, admit.flight.clone()));
-            self.deadlines.insert(admit.flight.clone(), deadline);
             if limits.rate_per_device > 0 {
                 device.rate.count(now);
             }
@@ -103,34 +109,24 @@ impl State {
     pub(super) fn commit(&mut self, at: At<'_>, commit: &Commit<'_>) -> Committed {
         let At { now, limits } = at;
         let device = self.devices.entry(commit.device.clone()).or_default();
-        let flights = device.flights.len();
         device.flights.retain(|(_, flight)| flight != commit.flight);
-        if device.flights.len() == flights {
-            if let Some(session) =
-                device.sessions.iter().find(|session| session.guest == *commit.guest)
-            {
-                return Committed {
-                    created_at: session.created_at,
-                    expires_at: session.expires_at(device.expiry, limits),
-                    evicted: session.evicted,
-                    expired: 0,
-                    set_aside: 0,
-                };
-            }
-            if self.outbox.is_pending(commit.guest) {
-                let max_age = if limits.max_age_ms > 0 { limits.max_age_ms } else { u64::MAX };
-                let expires_at = now.plus(limits.ttl_ms.min(max_age));
-                return Committed {
-                    created_at: now,
-                    expires_at,
-                    evicted: 0,
-                    expired: 0,
-                    set_aside: 0,
-                };
-            }
-        }
         if let Some(deadline) = self.deadlines.remove(commit.flight) {
             self.flights.remove(&(deadline, commit.flight.clone()));
+        }
+        if let Some(session) = device.sessions.iter().find(|session| session.guest == *commit.guest)
+        {
+            return Committed {
+                created_at: session.created_at,
+                expires_at: session.expires_at(device.expiry, limits),
+                evicted: session.evicted,
+                expired: 0,
+                set_aside: 0,
+            };
+        }
+        if self.outbox.is_pending(commit.guest) {
+            let max_age = if limits.max_age_ms > 0 { limits.max_age_ms } else { u64::MAX };
+            let expires_at = now.plus(limits.ttl_ms.min(max_age));
+            return Committed { created_at: now, expires_at, evicted: 0, expired: 0, set_aside: 0 };
         }
 
         let newest = device.sessions.last().map(|session| session.created_at.plus(1));
@@ -292,19 +288,21 @@ impl State {
     }
 
     fn forget_if_empty(&mut self, key: &DeviceKey, now: UnixMillis) {
-        if self.devices.get(key).is_some_and(|device| device.is_empty(now)) {
+        let before = UnixMillis::new(now.get().saturating_sub(SKEW_MS));
+        if self.devices.get(key).is_some_and(|device| device.is_empty(before)) {
             self.devices.remove(key);
         }
     }
 
     /// What Redis does by physical TTLs: forgets flights, records and rates that no longer matter.
     fn forget_idle(&mut self, now: UnixMillis) {
+        let before = UnixMillis::new(now.get().saturating_sub(SKEW_MS));
         let mut later = Vec::new();
-        while let Some((_, key)) = self.idle.first().filter(|(at, _)| *at <= now) {
+        while let Some((_, key)) = self.idle.first().filter(|(at, _)| *at <= before) {
             if let Some(device) = self.devices.get_mut(key) {
-                device.flights.retain(|(deadline, _)| *deadline > now);
-                device.records.retain(|_, record| record.until > now);
-                if device.is_empty(now) {
+                device.flights.retain(|(deadline, _)| *deadline > before);
+                device.records.retain(|_, record| record.until > before);
+                if device.is_empty(before) {
                     self.devices.remove(key);
                 } else if device.sessions.is_empty() {
                     later.push((now.plus(IDEMPOTENCY_MS), key.clone()));
@@ -313,7 +311,7 @@ impl State {
             self.idle.pop_first();
         }
         self.idle.extend(later);
-        self.address_rates.retain(|_, rate| !rate.is_over(now));
+        self.address_rates.retain(|_, rate| !rate.is_over(before));
     }
 
     pub(super) fn expire(&mut self, at: At<'_>, devices: &[DeviceKey]) -> Expired {

@@ -6,7 +6,7 @@ mod reply;
 mod scripts;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 pub use keys::Keys;
 pub use scripts::ALL as SCRIPTS;
@@ -52,18 +52,16 @@ impl<K: Kv> RedisStore<K> {
         }
     }
 
-    /// Runs a script in every shard at once.
+    /// Runs a script in every shard at once. One that fails holds up no other.
     async fn run_everywhere(
         &self,
         script: &'static Script,
         whats: &[&str],
         args: &[Bytes],
-    ) -> Result<Vec<Reply>, StoreFault> {
+    ) -> Vec<Result<Reply, StoreFault>> {
         let keys_of = |shard| whats.iter().map(|what| self.keys.global(shard, what)).collect();
-        try_join_all(
-            self.keys.shards().map(|shard| self.run(script, keys_of(shard), args.to_vec())),
-        )
-        .await
+        join_all(self.keys.shards().map(|shard| self.run(script, keys_of(shard), args.to_vec())))
+            .await
     }
 
     /// Runs a script in one shard after the other until one answers 1.
@@ -99,6 +97,27 @@ impl<K: Kv> RedisStore<K> {
         let mut keys = vec![self.keys.device(shard, device)];
         keys.extend(["due", "slide"].iter().chain(tail).map(|what| self.keys.global(shard, what)));
         keys
+    }
+}
+
+/// The answers of the shards that gave one, for work that goes on where it can; a fault when none did.
+fn answers<T>(
+    operation: &str,
+    results: impl IntoIterator<Item = Result<T, StoreFault>>,
+) -> Result<Vec<T>, StoreFault> {
+    let (mut answers, mut fault) = (Vec::new(), None);
+    for result in results {
+        match result {
+            Ok(answer) => answers.push(answer),
+            Err(failed) => {
+                tracing::warn!(operation, fault = %failed, "a shard failed");
+                fault = Some(failed);
+            }
+        }
+    }
+    match fault {
+        Some(fault) if answers.is_empty() => Err(fault),
+        _ => Ok(answers),
     }
 }
 
@@ -266,16 +285,15 @@ impl<K: Kv> SessionStore for RedisStore<K> {
 
     async fn due(&self, at: At<'_>, limit: usize) -> Result<Due, StoreFault> {
         let args = [now(at), number(limit as u64)];
-        let replies =
-            self.run_everywhere(&scripts::DUE, &["due", "flights", "stats"], &args).await?;
-        let mut all = Due::default();
-        for reply in &replies {
-            let due = reply::due(reply)?;
-            all.devices.extend(due.devices);
+        let replies = self.run_everywhere(&scripts::DUE, &["due", "flights", "stats"], &args).await;
+        let (mut all, mut devices) = (Due::default(), Vec::new());
+        for (due, since) in answers("due", replies.into_iter().map(|reply| reply::due(&reply?)))? {
+            devices.extend(since);
             all.orphaned += due.orphaned;
             all.set_aside += due.set_aside;
         }
-        all.devices.truncate(limit);
+        devices.sort_unstable();
+        all.devices = devices.into_iter().map(|(_, device)| device).take(limit).collect();
         Ok(all)
     }
 
@@ -283,7 +301,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         let of_shard =
             |shard| devices.iter().filter(move |device| self.keys.shard_of(device) == shard);
         let shards = self.keys.shards().filter(|shard| of_shard(*shard).next().is_some());
-        let replies = try_join_all(shards.map(|shard| {
+        let replies = join_all(shards.map(|shard| {
             let mut keys: Vec<_> = ["due", "slide", "outbox", "jobs", "ages", "stats"]
                 .map(|what| self.keys.global(shard, what))
                 .into();
@@ -292,10 +310,10 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             args.extend(of_shard(shard).map(|device| text(device.as_str())));
             self.run(&scripts::EXPIRE, keys, args)
         }))
-        .await?;
+        .await;
         let mut all = Expired::default();
-        for reply in &replies {
-            let expired = reply::expired(reply)?;
+        for expired in answers("expire", replies.into_iter().map(|reply| reply::expired(&reply?)))?
+        {
             all.sessions += expired.sessions;
             all.set_aside += expired.set_aside;
         }
@@ -308,10 +326,11 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         claim: &ClaimId,
         limit: usize,
     ) -> Result<Vec<Job>, StoreFault> {
-        let mut jobs = Vec::new();
-        // Begin with another shard each time, so that none waits behind the others' backlog.
+        let (mut jobs, mut results) = (Vec::new(), Vec::new());
+        // Begin with another shard each time, so that none waits behind the others' backlog. Claim ids are
+        // random; the time is not, when sweepers tick at round intervals.
         let count = self.keys.shards().count().max(1);
-        let first = usize::try_from(at.now.get()).unwrap_or(0) % count;
+        let first = claim.as_str().bytes().map(usize::from).sum::<usize>() % count;
         for shard in self.keys.shards().cycle().skip(first).take(count) {
             let room = limit.saturating_sub(jobs.len());
             if room == 0 {
@@ -325,9 +344,12 @@ impl<K: Kv> SessionStore for RedisStore<K> {
                 number(at.limits.lease_ms),
                 text(claim.as_str()),
             ];
-            jobs.extend(reply::jobs(&self.run(&scripts::CLAIM, keys, args).await?, shard)?);
+            let reply = self.run(&scripts::CLAIM, keys, args).await;
+            results.push(
+                reply.and_then(|reply| reply::jobs(&reply, shard)).map(|found| jobs.extend(found)),
+            );
         }
-        Ok(jobs)
+        answers("claim", results).map(|_| jobs)
     }
 
     async fn settle(
@@ -336,7 +358,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         claim: &ClaimId,
         settlements: &[Settlement],
     ) -> Result<Settled, StoreFault> {
-        let mut all = Settled::default();
+        let (mut all, mut fault) = (Settled::default(), None);
         for shard in self.keys.shards() {
             let mut args = vec![now(at), text(claim.as_str())];
             for settlement in settlements.iter().filter(|settlement| settlement.shard == shard) {
@@ -357,10 +379,14 @@ impl<K: Kv> SessionStore for RedisStore<K> {
                 let keys = ["outbox", "jobs", "ages", "stuck", "stats"]
                     .map(|what| self.keys.global(shard, what))
                     .into();
-                all.add(reply::settled(&self.run(&scripts::SETTLE, keys, args).await?)?);
+                let reply = self.run(&scripts::SETTLE, keys, args).await;
+                match reply.and_then(|reply| reply::settled(&reply)) {
+                    Ok(settled) => all.add(settled),
+                    Err(failed) => fault = Some(failed),
+                }
             }
         }
-        Ok(all)
+        fault.map_or(Ok(all), Err)
     }
 
     async fn revocations(
@@ -371,10 +397,10 @@ impl<K: Kv> SessionStore for RedisStore<K> {
     ) -> Result<Vec<Revocation>, StoreFault> {
         let args = [text(state.as_str()), number(limit as u64)];
         let replies =
-            self.run_everywhere(&scripts::REVOCATIONS, &["outbox", "jobs", "stuck"], &args).await?;
+            self.run_everywhere(&scripts::REVOCATIONS, &["outbox", "jobs", "stuck"], &args).await;
         let mut all = Vec::new();
-        for reply in &replies {
-            all.extend(reply::revocations(reply, state)?);
+        for reply in replies {
+            all.extend(reply::revocations(&reply?, state)?);
         }
         Revocation::sort(&mut all);
         all.truncate(limit);
@@ -402,17 +428,17 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         until: Option<UnixMillis>,
     ) -> Result<UnixMillis, StoreFault> {
         let args = [now(at), number(until.map_or(0, UnixMillis::get))];
-        let replies = self.run_everywhere(&scripts::COOL_DOWN, &["cool"], &args).await?;
-        replies
-            .iter()
-            .try_fold(UnixMillis::default(), |latest, reply| Ok(latest.max(reply::time(reply)?)))
+        let replies = self.run_everywhere(&scripts::COOL_DOWN, &["cool"], &args).await;
+        let latest =
+            |latest: UnixMillis, reply: Result<_, _>| Ok(latest.max(reply::time(&reply?)?));
+        replies.into_iter().try_fold(UnixMillis::default(), latest)
     }
 
     async fn stats(&self, at: At<'_>) -> Result<Stats, StoreFault> {
         let whats = ["due", "flights", "outbox", "ages", "stuck", "stats", "cool"];
-        let replies = self.run_everywhere(&scripts::STATS, &whats, &[now(at)]).await?;
-        replies.iter().try_fold(Stats::default(), |mut sum, reply| {
-            sum.add(&reply::stats(reply)?);
+        let replies = self.run_everywhere(&scripts::STATS, &whats, &[now(at)]).await;
+        replies.into_iter().try_fold(Stats::default(), |mut sum, reply| {
+            sum.add(&reply::stats(&reply?)?);
             Ok(sum)
         })
     }

@@ -155,17 +155,18 @@ pub(super) fn sessions(reply: &Reply) -> Result<Vec<SessionInfo>, StoreFault> {
     groups(rest)?.iter().map(session).collect()
 }
 
-pub(super) fn due(reply: &Reply) -> Result<Due, StoreFault> {
+/// What one shard answers to `due`: its devices apart, each with since when it is due.
+pub(super) fn due(reply: &Reply) -> Result<(Due, Vec<(UnixMillis, DeviceKey)>), StoreFault> {
     let ([orphaned, set_aside], rest) = head(reply)?;
     warn_set_aside("due", integer(set_aside)?);
-    let device = |name| {
-        DeviceKey::from_stored(string(name)?).map_err(|_| unreadable("expected a device's name"))
+    let device = |[name, since]: &[Reply; 2]| {
+        let name = DeviceKey::from_stored(string(name)?)
+            .map_err(|_| unreadable("expected a device's name"));
+        Ok((time(since)?, name?))
     };
-    Ok(Due {
-        devices: rest.iter().map(device).collect::<Result<_, _>>()?,
-        orphaned: integer(orphaned)?,
-        set_aside: integer(set_aside)?,
-    })
+    let due =
+        Due { devices: Vec::new(), orphaned: integer(orphaned)?, set_aside: integer(set_aside)? };
+    Ok((due, groups(rest)?.iter().map(device).collect::<Result<_, _>>()?))
 }
 
 pub(super) fn expired(reply: &Reply) -> Result<Expired, StoreFault> {
@@ -210,11 +211,11 @@ pub(super) fn revocations(
 ) -> Result<Vec<Revocation>, StoreFault> {
     let mut all = Vec::new();
     for [id, next, job] in groups(array(reply)?)? {
-        let (Ok(guest), Ok(job)) = (guest(id), string(job)) else {
+        let (Ok(guest), Reply::Bytes(job)) = (guest(id), job) else {
             warn_set_aside("revocations", 1);
             continue;
         };
-        let job: StoredJob = serde_json::from_str(job).unwrap_or_else(|_| {
+        let job: StoredJob = serde_json::from_slice(job).unwrap_or_else(|_| {
             warn_set_aside("revocations", 1);
             StoredJob::default()
         });

@@ -6,6 +6,8 @@
 -- Returns 1
 -- Repeatable: what is undone stays undone; an orphan is counted by whoever takes its flight out.
 local now, name, flight, outcome, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+even_when_full(KEYS[2])
+if outcome == 'commit_failed' then file(KEYS[6], KEYS[7], KEYS[8], guest, 'commit_failed', now) end
 redis.call('ZREM', KEYS[2], flight)
 local first = redis.call('ZREM', KEYS[5], flight) == 1
 
@@ -26,8 +28,6 @@ end
 
 if outcome == 'orphaned' and first then
   redis.call('HINCRBY', KEYS[9], 'orphaned', 1)
-elseif outcome == 'commit_failed' then
-  file(KEYS[6], KEYS[7], KEYS[8], guest, 'commit_failed', now)
 elseif outcome == 'withdrawn' and first then
   redis.call('HINCRBY', KEYS[9], 'revoked', 1)
 end

@@ -10,7 +10,7 @@ local now, name, flight, cap = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARG
 local aside, nth = 0, 8
 
 -- Comes first so that a key of the wrong type refuses the create instead of the commit.
-if redis.call('ZCARD', KEYS[1]) > 0 and not redis.call('ZSCORE', KEYS[3], name) then
+if redis.call('ZCARD', KEYS[1]) > 0 and not time_of(redis.call('ZSCORE', KEYS[3], name)) then
   adopt(KEYS[1], KEYS[3], KEYS[4], name, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
 end
 
@@ -33,10 +33,11 @@ if ARGV[8] ~= '' then
   end
 end
 
-local function admitted() return redis.call('ZSCORE', KEYS[2], flight) end
+local deadline = tonumber(redis.call('ZSCORE', KEYS[2], flight))
+local admitted = deadline and deadline > now
 
-local cool = tonumber(redis.call('GET', KEYS[6]) or 0) or 0
-if cool > now and not admitted() then return {'cool', int(cool), aside} end
+local cool = time_of(redis.call('GET', KEYS[6])) or 0
+if cool > now and not admitted then return {'cool', int(cool), aside} end
 
 -- A fixed window is kept as "<window>:<issues>". A host whose clock is behind counts in the window it finds.
 local rates = {}
@@ -46,8 +47,8 @@ for i = 10, 11 do
     local key, window, count = KEYS[nth], math.floor(now / 60000), 0
     nth = nth + 1
     local w, c = string.match(redis.call('GET', key) or '', '^(%d+):(%d+)$')
-    if w and tonumber(w) >= window then window, count = tonumber(w), tonumber(c) end
-    if count >= limit and not admitted() then
+    if w and tonumber(w) >= window and time_of(tonumber(w) * 60000) then window, count = tonumber(w), tonumber(c) end
+    if count >= limit and not admitted then
       redis.call('HINCRBY', KEYS[7], 'rateLimited', 1)
       return {'rate', int((window + 1) * 60000), aside}
     end
@@ -55,13 +56,15 @@ for i = 10, 11 do
   end
 end
 
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now))
-if redis.call('ZCARD', KEYS[2]) >= cap and not admitted() then
+if redis.call('ZCOUNT', KEYS[2], '(' .. int(now), '+inf') >= cap and not admitted then
   redis.call('HINCRBY', KEYS[7], 'busy', 1)
   return {'busy', '', aside}
 end
 
-if redis.call('ZADD', KEYS[2], ARGV[4], flight) == 1 then
+if not admitted then
+  -- The first write of an admit needs memory, so that a full Redis refuses it: nothing is created then.
+  redis.call('ZADD', KEYS[2], ARGV[4], flight)
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now))
   local lasts = tonumber(ARGV[4]) - now + 60000
   redis.call('PEXPIRE', KEYS[2], int(lasts))
   redis.call('ZADD', KEYS[5], ARGV[4], flight)

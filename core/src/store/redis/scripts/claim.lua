@@ -4,28 +4,28 @@
 -- Returns {set aside, then guest id, attempts so far for each}
 -- Repeatable: the same claim at the same moment gets the same jobs.
 local now, claim = tonumber(ARGV[1]), ARGV[4]
-if (tonumber(redis.call('GET', KEYS[4]) or 0) or 0) > now then return {'0'} end
+if (time_of(redis.call('GET', KEYS[4])) or 0) > now then return {'0'} end
+even_when_full(KEYS[1])
 local ends = int(now + tonumber(ARGV[3]))
-local out, aside = {}, 0
+local out, aside = {'0'}, 0
+
+local function hand_out(guest, job) out[#out + 1], out[#out + 2] = guest, int(job.attempts) end
 
 for _, guest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ends, ends)) do
-  local job = object(redis.call('HGET', KEYS[2], guest))
-  if job and job.claim == claim then out[#out + 1], out[#out + 2] = guest, int(tonumber(job.attempts) or 0) end
+  local job = job_of(redis.call('HGET', KEYS[2], guest), guest, now)
+  if job.claim == claim then hand_out(guest, job) end
 end
 
-if #out == 0 then
+if #out == 1 then
   for _, guest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', int(now), 'LIMIT', 0, ARGV[2])) do
     if is_name(guest, 128) then
-      local job = object(redis.call('HGET', KEYS[2], guest))
-      if not job then
-        -- The guest's id is all that revoking needs: an unreadable job is written anew.
-        job, aside = {guestId = guest, attempts = 0, enqueuedAt = now}, aside + 1
-        redis.call('ZADD', KEYS[3], int(now), guest)
-      end
+      local job, readable = job_of(redis.call('HGET', KEYS[2], guest), guest, now)
+      if not readable then aside = aside + 1 end
       job.claim = claim
       redis.call('HSET', KEYS[2], guest, cjson.encode(job))
       redis.call('ZADD', KEYS[1], ends, guest)
-      out[#out + 1], out[#out + 2] = guest, int(tonumber(job.attempts) or 0)
+      redis.call('ZADD', KEYS[3], int(job.enqueuedAt), guest)
+      hand_out(guest, job)
     else
       redis.call('ZREM', KEYS[1], guest)
       redis.call('ZREM', KEYS[3], guest)
@@ -34,4 +34,5 @@ if #out == 0 then
     end
   end
 end
-return {int(aside), unpack(out)}
+out[1] = int(aside)
+return out

@@ -7,33 +7,40 @@
 -- Repeatable: a guest that has its session, or its revocation, is not committed again.
 local now, name, flight, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local cap, ttl, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+even_when_full(KEYS[2])
 local found, aside = sessions(KEYS[1])
+local expiry = expiry_of(KEYS[3], KEYS[4], name)
+local filed = redis.call('HEXISTS', KEYS[7], guest) == 1
 
 local function expires_at(created, expiry)
   if max_age > 0 then return math.min(expiry, created + max_age) end
   return expiry
 end
 
-if redis.call('ZREM', KEYS[2], flight) == 0 then
-  for _, session in ipairs(found) do
-    if session[1] == guest then
-      local m = object(session[3])
-      local expiry = expiry_of(KEYS[3], KEYS[4], name) or now + ttl
-      return {int(session[2]), int(expires_at(session[2], expiry)), int(tonumber(m and m.evicted) or 0), '0', int(aside)}
-    end
-  end
-  if redis.call('HEXISTS', KEYS[7], guest) == 1 then
-    return {int(now), int(expires_at(now, now + ttl)), '0', '0', int(aside)}
+local function release()
+  redis.call('ZREM', KEYS[2], flight)
+  redis.call('ZREM', KEYS[5], flight)
+end
+
+for _, session in ipairs(found) do
+  if session[1] == guest then
+    release()
+    local m = object(session[3])
+    local expires = expires_at(session[2], expiry or now + ttl)
+    return {int(session[2]), int(expires), int(tonumber(m and m.evicted) or 0), '0', int(aside)}
   end
 end
-redis.call('ZREM', KEYS[5], flight)
+if filed then
+  release()
+  return {int(now), int(expires_at(now, now + ttl)), '0', '0', int(aside)}
+end
 
-local expiry, expired, kept, created = expiry_of(KEYS[3], KEYS[4], name), 0, {}, now
+local expired, kept, created = 0, {}, now
 for _, session in ipairs(found) do
-  created = math.max(created, session[2] + 1)
+  created = math.min(math.max(created, session[2] + 1), LATEST)
   if is_expired(session, expiry, now, max_age) then
-    redis.call('ZREM', KEYS[1], session[3])
     file(KEYS[6], KEYS[7], KEYS[8], session[1], 'expired', now)
+    redis.call('ZREM', KEYS[1], session[3])
     expired = expired + 1
   else
     kept[#kept + 1] = session
@@ -42,12 +49,13 @@ end
 
 local evicted = math.max(#kept + 1 - cap, 0)
 for i = 1, evicted do
-  redis.call('ZREM', KEYS[1], kept[i][3])
   file(KEYS[6], KEYS[7], KEYS[8], kept[i][1], 'evicted', now)
+  redis.call('ZREM', KEYS[1], kept[i][3])
 end
 
 local member = ARGV[5] .. (evicted > 0 and ',"evicted":' .. int(evicted) or '') .. '}'
 redis.call('ZADD', KEYS[1], int(created), member)
+release()
 schedule(KEYS[1], KEYS[3], KEYS[4], name, now + ttl, now, max_age)
 local expires = expires_at(created, now + ttl)
 

@@ -6,6 +6,7 @@
 -- Repeatable: a session that is gone is not ended again.
 local now, name, which = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local ttl, max_age = tonumber(ARGV[7]), tonumber(ARGV[8])
+even_when_full(KEYS[2])
 local found = sessions(KEYS[1])
 if #found == 0 then
   unschedule(KEYS[2], KEYS[3], name)
@@ -21,8 +22,8 @@ for _, session in ipairs(found) do
     reason, ended = 'ended', ended + 1
   end
   if reason then
-    redis.call('ZREM', KEYS[1], session[3])
     file(KEYS[4], KEYS[5], KEYS[6], session[1], reason, now)
+    redis.call('ZREM', KEYS[1], session[3])
   end
 end
 if ended + expired == #found then

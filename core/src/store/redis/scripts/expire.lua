@@ -5,6 +5,7 @@
 -- Repeatable: what is dropped is not dropped again.
 local now, ttl, max_age = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local expired, aside = 0, 0
+even_when_full(KEYS[1])
 for i = 7, #KEYS do
   local key, name = KEYS[i], ARGV[i - 3]
   local kind = redis.call('TYPE', key).ok
@@ -17,8 +18,8 @@ for i = 7, #KEYS do
     local expiry, kept = expiry_of(KEYS[1], KEYS[2], name), 0
     for _, session in ipairs(found) do
       if is_expired(session, expiry, now, max_age) then
-        redis.call('ZREM', key, session[3])
         file(KEYS[3], KEYS[4], KEYS[5], session[1], 'expired', now)
+        redis.call('ZREM', key, session[3])
         expired = expired + 1
       else
         kept = kept + 1

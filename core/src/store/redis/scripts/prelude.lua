@@ -11,6 +11,18 @@ local LATEST = 253402300799999
 -- A number without exponent or fraction.
 local function int(n) return string.format('%.0f', n) end
 
+-- A stored time as a number, or nil when it cannot be one.
+local function time_of(text)
+  local at = tonumber(text)
+  if at and at >= 0 and at <= LATEST then return at end
+  return nil
+end
+
+-- Lets the rest of a script write although memory is full, for scripts that finish or free what is there
+-- already: of a script's writes Redis refuses only the first. This one needs no memory, and changes nothing
+-- as no name is empty.
+local function even_when_full(set) redis.call('ZREM', set, '') end
+
 -- A name that guestpass could have written: a guest id or a device.
 local function is_name(s, longest)
   return #s <= longest and s ~= '.' and s ~= '..' and string.match(s, '^[%w._~-]+$') ~= nil
@@ -42,8 +54,8 @@ local function sessions(key)
   local raw, found, aside = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES'), {}, 0
   for i = 1, #raw, 2 do
     local guest = guest_of(raw[i])
-    local score = tonumber(raw[i + 1])
-    if guest and score >= 0 and score <= LATEST then
+    local score = time_of(raw[i + 1])
+    if guest and score then
       found[#found + 1] = {guest, score, raw[i]}
     elseif guest then
       redis.call('ZADD', key, 0, raw[i])
@@ -56,19 +68,32 @@ local function sessions(key)
   return found, aside
 end
 
--- Files a revocation, unless one is pending already.
+-- Files a revocation, unless one is pending already. Comes before its session is removed: where it fails,
+-- nothing is lost.
 local function file(outbox, jobs, ages, guest, reason, now)
   local job = '{"guestId":"' .. guest .. '","reason":"' .. reason .. '","attempts":0,"enqueuedAt":' .. int(now) .. '}'
-  if redis.call('HSETNX', jobs, guest, job) == 1 then
-    redis.call('ZADD', outbox, int(now), guest)
-    redis.call('ZADD', ages, int(now), guest)
+  redis.call('HSETNX', jobs, guest, job)
+  redis.call('ZADD', outbox, 'NX', int(now), guest)
+  redis.call('ZADD', ages, 'NX', int(now), guest)
+end
+
+-- A stored revocation with all that is sound in it; the guest's id is all that revoking needs. The second
+-- result says whether it could be read.
+local function job_of(text, guest, now)
+  local stored = object(text) or {}
+  local job = {guestId = guest, attempts = 0, enqueuedAt = time_of(stored.enqueuedAt) or now}
+  local attempts = tonumber(stored.attempts)
+  if attempts and attempts >= 0 and attempts <= 1e9 then job.attempts = math.floor(attempts) end
+  for _, field in ipairs({'reason', 'lastError', 'claim'}) do
+    if type(stored[field]) == 'string' then job[field] = stored[field] end
   end
+  return job, time_of(stored.enqueuedAt) ~= nil
 end
 
 -- When a device expires, or nil when nothing says so. `slide` has it where sessions have a maximum age.
 local function expiry_of(due, slide, name)
-  local at = redis.call('ZSCORE', slide, name) or redis.call('ZSCORE', due, name)
-  return at and tonumber(at)
+  local sliding, next = redis.call('ZSCORE', slide, name), redis.call('ZSCORE', due, name)
+  return time_of(sliding) or time_of(next)
 end
 
 -- Notes when a device expires, and the next moment at which something of it does.
@@ -76,12 +101,14 @@ local function schedule(key, due, slide, name, expiry, now, max_age)
   local at = expiry
   if max_age > 0 then
     local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    at = math.min(at, tonumber(oldest[2]) + max_age)
+    at = math.min(at, (time_of(oldest[2]) or 0) + max_age)
+  end
+  redis.call('ZADD', due, int(at), name)
+  if max_age > 0 then
     redis.call('ZADD', slide, int(expiry), name)
   else
     redis.call('ZREM', slide, name)
   end
-  redis.call('ZADD', due, int(at), name)
   redis.call('PEXPIRE', key, int(math.max(expiry - now, 0) + GRACE))
 end
 

@@ -4,6 +4,7 @@
 -- Returns the session's new expiry, or nil when there is no such live session or the token is another's
 -- Repeatable: the expiry slides to the same moment.
 local now, name, ttl, max_age = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[7])
+even_when_full(KEYS[2])
 local found = sessions(KEYS[1])
 if #found == 0 then return nil end
 local expiry = expiry_of(KEYS[2], KEYS[3], name) or adopt(KEYS[1], KEYS[2], KEYS[3], name, now, ttl, max_age)

@@ -5,9 +5,9 @@
 local now, guest = tonumber(ARGV[1]), ARGV[2]
 local text = redis.call('HGET', KEYS[4], guest) or redis.call('HGET', KEYS[2], guest)
 if not text and not redis.call('ZSCORE', KEYS[1], guest) then return 0 end
-local job = object(text) or {guestId = guest}
+even_when_full(KEYS[1])
+local job = job_of(text, guest, now)
 job.attempts, job.claim = 0, nil
-job.enqueuedAt = tonumber(job.enqueuedAt) or now
 redis.call('HSET', KEYS[2], guest, cjson.encode(job))
 redis.call('ZADD', KEYS[1], int(now), guest)
 redis.call('ZADD', KEYS[3], int(job.enqueuedAt), guest)

@@ -5,15 +5,16 @@
 -- Repeatable: a claim holds until it is settled, and no longer.
 local now, claim = tonumber(ARGV[1]), ARGV[2]
 local n = {revoked = 0, retry = 0, stuck = 0, released = 0, late = 0}
+even_when_full(KEYS[1])
 for i = 3, #ARGV, 4 do
   local guest, fate = ARGV[i], ARGV[i + 1]
-  local job = object(redis.call('HGET', KEYS[2], guest))
+  local job = job_of(redis.call('HGET', KEYS[2], guest), guest, now)
   local ends = tonumber(redis.call('ZSCORE', KEYS[1], guest) or 0)
-  if not job or job.claim ~= claim or ends <= now then
+  if job.claim ~= claim or ends <= now then
     fate = 'late'
   else
     if fate == 'retry' or fate == 'stuck' then
-      job.attempts = (tonumber(job.attempts) or 0) + 1
+      job.attempts = job.attempts + 1
       job.lastError = ARGV[i + 3]
     end
     job.claim = nil

@@ -1,0 +1,8 @@
+//! The rules under faults, waits and rests, over virtual time.
+
+mod balance;
+mod cancelled;
+mod drains;
+mod faults;
+mod rest;
+mod retry;
