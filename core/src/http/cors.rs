@@ -46,12 +46,17 @@ pub(super) fn preflight(
 
 /// Marks any answer, errors included, for the page that asked.
 pub(super) fn mark(access: &Access, parts: &Parts, headers: &mut HeaderMap) {
-    headers.insert(VARY, HeaderValue::from_static("Origin"));
-    let exposed = HeaderValue::from_static("X-Request-Id, Retry-After, Idempotency-Replayed");
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    mark_any(headers);
     if let Some(value) = allowed_origin(access, &parts.headers) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
     }
+}
+
+/// Marks an answer with what holds for every page.
+pub(super) fn mark_any(headers: &mut HeaderMap) {
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    let exposed = HeaderValue::from_static("X-Request-Id, Retry-After, Idempotency-Replayed");
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
 }
 
 /// What to tell a browser about its page's origin: nothing when it is not allowed.

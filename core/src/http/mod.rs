@@ -97,13 +97,17 @@ pub(crate) async fn handle<S: SessionStore, P: GuestProvider, C: Clock>(
     Answer { response, after: exchange.after }
 }
 
-/// The answer of a host to a request whose handler failed: the only problem that is not made by
-/// [`App::handle`].
+/// The answer of a host to a request whose handler failed: the only one that is not made by
+/// [`App::handle`]. Nothing of the request is known any more.
 #[must_use]
 pub fn internal_error() -> Response<Bytes> {
+    const ID: &str = "unknown";
     let mut response =
-        Problem::new(Code::Internal, "a bug; the log of the server has more").response("unknown");
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Problem::new(Code::Internal, "a bug; the log of the server has more").response(ID);
+    let headers = response.headers_mut();
+    headers.insert(input::REQUEST_ID, HeaderValue::from_static(ID));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    cors::mark_any(headers);
     response
 }
 

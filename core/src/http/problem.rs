@@ -138,7 +138,7 @@ impl Problem {
         tracing::warn!(error = %fault, "the store failed");
         Self::new(
             Code::StoreUnavailable,
-            "the session store did not do what it was asked; nothing was issued",
+            "the session store could not be reached or refused; try again shortly",
         )
         .after(1)
     }
