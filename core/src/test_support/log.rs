@@ -1,13 +1,25 @@
 //! Keeps every log line at every level, for what must not be in any.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-struct Keeper(Arc<Mutex<String>>);
+thread_local! {
+    /// What this thread has logged, while it keeps it.
+    static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The one subscriber of all tests. One for each thread would not do: whether a line is of interest is
+/// decided once, by whichever thread comes to it first.
+struct Keeper;
+
+fn keep(write: impl FnOnce(&mut String)) {
+    KEPT.with_borrow_mut(|kept| kept.as_mut().map(write));
+}
 
 struct Line<'a>(&'a mut String);
 
@@ -23,18 +35,19 @@ impl Subscriber for Keeper {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut Line(&mut self.0.lock().unwrap()));
+        keep(|text| span.record(&mut Line(text)));
         Id::from_u64(1)
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Line(&mut self.0.lock().unwrap()));
+        keep(|text| values.record(&mut Line(text)));
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut text = self.0.lock().unwrap();
-        event.record(&mut Line(&mut text));
-        text.push('\n');
+        keep(|text| {
+            event.record(&mut Line(text));
+            text.push('\n');
+        });
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -42,10 +55,12 @@ impl Subscriber for Keeper {
     fn exit(&self, _: &Id) {}
 }
 
-/// Runs `work` and answers what it returned and everything that was logged meanwhile.
+/// Runs `work` and answers what it returned and everything that this thread logged meanwhile.
 pub(crate) fn captured<T>(work: impl FnOnce() -> T) -> (T, String) {
-    let text = Arc::new(Mutex::new(String::new()));
-    let output = tracing::subscriber::with_default(Keeper(text.clone()), work);
-    let text = text.lock().unwrap().clone();
-    (output, text)
+    static BEGIN: Once = Once::new();
+    BEGIN.call_once(|| tracing::subscriber::set_global_default(Keeper).unwrap());
+    tracing::callsite::rebuild_interest_cache();
+    KEPT.set(Some(String::new()));
+    let output = work();
+    (output, KEPT.take().unwrap())
 }

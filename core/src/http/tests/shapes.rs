@@ -179,6 +179,19 @@ fn preflights_are_answered_for_allowed_origins_alone() {
 }
 
 #[test]
+fn a_repeated_origin_is_never_told_that_it_is_allowed() {
+    let twice = [("origin", "https://a.example"), ("origin", "https://a.example")];
+    let joined = [("origin", "https://a.example, https://a.example")];
+    for world in [World::new(&[]), World::new(&[("ALLOWED_ORIGINS", "https://a.example")])] {
+        for origins in [&twice[..], &joined] {
+            let answer = world.ask(&world.host(), send("POST", &sessions(""), origins, ""));
+            assert_eq!(answer.status(), 403);
+            assert!(!answer.headers().contains_key("access-control-allow-origin"));
+        }
+    }
+}
+
+#[test]
 fn head_is_get_without_the_body() {
     let world = World::new(&[]);
     let host = world.host();

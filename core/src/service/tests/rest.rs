@@ -143,6 +143,51 @@ fn a_direct_revocation_waits_for_the_end_of_a_rest() {
 }
 
 #[test]
+fn a_direct_revocation_that_waited_for_a_token_looks_again() {
+    let world = World::with_latency(&[], 1);
+    let host = world.host();
+    assert_eq!(world.issue(&host), 201);
+    let down = Spoil { fault: StoreFault::Unreachable("test".to_owned()), done: false };
+    let clock = world.clock.clone();
+    world.store.script(move |op| {
+        let is_down = op.name == "commit" || op.name == "abort";
+        (is_down && clock.elapsed() < 60_000).then(|| down.clone())
+    });
+    // The direct revocation waits for a new token; meanwhile another call is answered with a rest.
+    let rests = Arc::new(Mutex::new(None));
+    let (told, mut creates) = (rests.clone(), 0);
+    world.genesys.script(move |seen| {
+        if seen.is_token() {
+            return Some(Act::Slow(3000));
+        }
+        creates += usize::from(seen.is_create());
+        if seen.is_create() && creates == 2 {
+            *told.lock().unwrap() = Some(seen.at);
+            return Some(Act::rate_limited("20"));
+        }
+        (seen.revokes().is_some() && creates < 2).then(|| Act::status(401))
+    });
+    let first = async {
+        let answer = host.handle(issue(), None).await;
+        host.finish(answer.after, None).await;
+    };
+    let second = async {
+        // The first revocation is refused with its token; the next one is waiting for another.
+        while world.genesys.count(|seen| seen.revokes().is_some()) == 0 {
+            world.clock.sleep(Duration::from_millis(1)).await;
+        }
+        world.clock.sleep(Duration::from_millis(400)).await;
+        host.handle(issue(), None).await
+    };
+    world.clock.run(futures_util::future::join(first, second));
+    let rest_begins = rests.lock().unwrap().unwrap();
+    for called in world.genesys.times(|seen| seen.revokes().is_some()) {
+        let resting = rest_begins + 1 < called && called < rest_begins + 1 + 20_000;
+        assert!(!resting, "called at {called}, rest from {rest_begins}");
+    }
+}
+
+#[test]
 fn a_rest_of_the_login_host_is_its_own() {
     let world = World::new(&[]);
     let (first, second) = (world.host(), world.host());

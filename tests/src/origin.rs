@@ -1,0 +1,217 @@
+//! The origin as a process: the `guestpass` binary, started with a clean environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use genesys_sim::{Sim, SimConfig};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::host::{Host, Launch, OPERATOR, Settings, start_sim};
+use crate::http_client::{Reply, Request};
+use crate::real_time::eventually;
+use crate::redis_server::{RedisServer, free_port};
+use crate::wait::{ms, within};
+
+/// Kills a process when its own standard input ends, so that no server outlives the tests however they end.
+const LEASH: &str = r#"read -r _; kill -9 "$1""#;
+
+/// A running `guestpass serve`.
+pub struct Origin {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    pid: u32,
+    child: Child,
+    leash: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Origin {
+    /// Starts one in front of this simulator and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(sim: &Sim, settings: Settings<'_>) -> Self {
+        for _ in 0..5 {
+            let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+            if let Some(origin) = Self::start_at(addr, sim, settings).await {
+                return origin;
+            }
+        }
+        panic!("no free port");
+    }
+
+    /// Starts one at an address; `None` when that is taken.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn start_at(addr: SocketAddr, sim: &Sim, settings: Settings<'_>) -> Option<Self> {
+        let url = sim.url();
+        let defaults = [
+            ("GENESYS_REGION", "mypurecloud.com"),
+            ("GENESYS_CLIENT_ID", "sim-client"),
+            ("GENESYS_CLIENT_SECRET", "sim-secret"),
+            ("GENESYS_LOGIN_URL", &url),
+            ("GENESYS_API_URL", &url),
+            ("OPERATOR_TOKEN", OPERATOR),
+            ("RETRY_BASE_DELAY_MS", "10"),
+            ("RETRY_JITTER_MS", "5"),
+            ("SWEEP_INTERVAL_MS", "500"),
+            ("LOG_LEVEL", "debug"),
+        ];
+        let mut origin = Self::spawn(addr, &[&defaults[..], settings].concat());
+        let is_up = eventually("guestpass answers", ms(20_000), async || {
+            if origin.child.try_wait().expect("a child can be asked").is_some() {
+                return Some(false);
+            }
+            let health = Request::new("GET", "/healthz").try_send(addr).await;
+            health.is_ok_and(|reply| reply.status == 200).then_some(true)
+        });
+        if is_up.await {
+            return Some(origin);
+        }
+        // Its last lines are on their way.
+        let log = eventually("the log of a guestpass that ended", ms(2000), async || {
+            Some(origin.log()).filter(|log| !log.is_empty())
+        });
+        let log = log.await.to_lowercase();
+        assert!(log.contains("in use"), "guestpass ended: {log}");
+        None
+    }
+
+    fn spawn(addr: SocketAddr, settings: Settings<'_>) -> Self {
+        let mut command = Command::new(&*BINARY);
+        command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("LISTEN_ADDR", addr.to_string()).envs(settings.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().expect("guestpass can be started");
+        let pid = child.id().expect("it has just been started");
+        let leash = Command::new("sh")
+            .args(["-c", LEASH, "leash", &pid.to_string()])
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let leash = leash.expect("there is a shell");
+        let log = Arc::new(Mutex::new(String::new()));
+        keep(child.stdout.take().expect("it is piped"), log.clone());
+        keep(child.stderr.take().expect("it is piped"), log.clone());
+        Self { addr, pid, child, leash, log }
+    }
+
+    /// All that it has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a request.
+    pub async fn send(&self, request: &Request) -> Reply {
+        request.send(self.addr).await
+    }
+
+    /// Sends it a signal, by its name without SIG.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub async fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();
+        assert!(kill.await.expect("there is a kill").success(), "kill -{name}");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let status = within(ms(15_000), self.child.wait()).await;
+        let status = status.expect("guestpass ends in time").expect("a child can be waited for");
+        self.leash.start_kill().expect("the leash can be ended");
+        status
+    }
+
+    /// Ends it as SIGKILL does.
+    pub async fn kill(mut self) {
+        self.signal("KILL").await;
+        self.ended().await;
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        // The leash first: its process id must not be another's when it is used.
+        let _ = self.leash.start_kill();
+        let _ = self.child.start_kill();
+    }
+}
+
+fn keep(stream: impl AsyncRead + Send + Unpin + 'static, log: Arc<Mutex<String>>) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+}
+
+/// The binary: the one that `GUESTPASS_BIN` names, or else built once.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    if let Some(path) = std::env::var_os("GUESTPASS_BIN") {
+        return path.into();
+    }
+    let build = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "guestpass-server", "--bin", "guestpass"])
+        .args(["--message-format", "json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo can be run");
+    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    let messages = String::from_utf8_lossy(&build.stdout);
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.expect("cargo names the binary it has built")
+});
+
+/// The origin over its embedded store.
+pub struct OnEmbedded;
+
+impl Launch for OnEmbedded {
+    async fn start_before(&self, sim: Sim, settings: Settings<'_>) -> Host {
+        let origin = Origin::start(&sim, settings).await;
+        Host::new(origin.addr, sim, origin)
+    }
+}
+
+/// The origin over one real Redis that all hosts of this process share, each with a prefix of its own.
+pub struct OnRedis;
+
+static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+impl Launch for OnRedis {
+    async fn start_before(&self, sim: Sim, settings: Settings<'_>) -> Host {
+        let (url, prefix) = (REDIS.url(), unused_prefix());
+        let redis = [("REDIS_URL", url.as_str()), ("REDIS_KEY_PREFIX", &prefix)];
+        let origin = Origin::start(&sim, &[&redis[..], settings].concat()).await;
+        Host::new(origin.addr, sim, origin)
+    }
+}
+
+/// A key prefix that no other host has.
+#[must_use]
+pub fn unused_prefix() -> String {
+    static USED: AtomicU32 = AtomicU32::new(0);
+    format!("test:{}:", USED.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A simulator, and an origin in front of it.
+pub async fn start_pair(settings: Settings<'_>) -> (Sim, Origin) {
+    let sim = start_sim(SimConfig::default()).await;
+    let origin = Origin::start(&sim, settings).await;
+    (sim, origin)
+}

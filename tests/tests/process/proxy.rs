@@ -1,0 +1,88 @@
+//! A TCP proxy before Redis that counts round trips, and can hold replies back to tell them apart.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use guestpass_tests::wait::{ms, pause};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What all connections share.
+#[derive(Default)]
+struct Shared {
+    /// How long each reply is held back, in milliseconds.
+    delay_ms: AtomicU64,
+    /// Whether a request has come since the last reply.
+    asked: AtomicBool,
+    /// Requests, or bursts of them, that have had a reply.
+    round_trips: AtomicUsize,
+}
+
+/// The proxy; it lasts as long as the runtime.
+pub(crate) struct Proxy {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    pub(crate) async fn before(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("it has an address");
+        let shared = Arc::<Shared>::default();
+        tokio::spawn({
+            let shared = shared.clone();
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    let server = TcpStream::connect(("127.0.0.1", port)).await;
+                    let server = server.expect("Redis listens");
+                    client.set_nodelay(true).expect("a socket option");
+                    server.set_nodelay(true).expect("a socket option");
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    tokio::spawn(ask(from_client, to_server, shared.clone()));
+                    tokio::spawn(reply(from_server, to_client, shared.clone()));
+                }
+            }
+        });
+        Self { addr, shared }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    pub(crate) fn hold_replies(&self, delay_ms: u64) {
+        self.shared.delay_ms.store(delay_ms, Ordering::SeqCst);
+    }
+
+    /// How many requests, or bursts of requests, have had their reply.
+    pub(crate) fn round_trips(&self) -> usize {
+        self.shared.round_trips.load(Ordering::SeqCst)
+    }
+}
+
+async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: Arc<Shared>) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        shared.asked.store(true, Ordering::SeqCst);
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn reply(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: Arc<Shared>) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        pause(ms(shared.delay_ms.load(Ordering::SeqCst))).await;
+        // Before the reply is passed on, so that it is counted before its consequences.
+        if shared.asked.swap(false, Ordering::SeqCst) {
+            shared.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
