@@ -3,6 +3,7 @@
 
 mod read;
 mod region;
+mod rest_door;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub key_prefix: String,
     /// Number of shards.
     pub shards: u32,
+    /// Who may use Redis through the origin by the Upstash REST protocol, and for what.
+    pub rest_door: Option<RestDoor>,
     /// Who may call.
     pub access: Access,
     /// Hashes fingerprints before they are stored.
@@ -126,6 +129,24 @@ pub enum RedisTarget {
     Single(Secret),
     /// Some nodes of a Cluster, each as a `redis://` URL.
     Cluster(Vec<Secret>),
+}
+
+/// Redis served over the Upstash REST protocol.
+#[derive(Debug, Clone)]
+pub struct RestDoor {
+    /// The bearer token that opens it.
+    pub token: Secret,
+    /// What it is open for.
+    pub commands: RestCommands,
+}
+
+/// The commands that the REST door runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestCommands {
+    /// PING and guestpass's own scripts.
+    Scripts,
+    /// Every command that callers can share a connection for.
+    All,
 }
 
 /// A key of 32 bytes. Debug shows nothing.
@@ -190,6 +211,7 @@ impl Config {
         if matches!(store, StoreTarget::Redis(RedisTarget::Cluster(_))) && shards < 2 {
             r.mistake("REDIS_SHARDS", "must be 2 or more with redis-cluster:// (a cluster needs shards so that one script's keys share a slot)");
         }
+        let rest_door = r.rest_door(host, &store);
         let access = r.access();
         let fingerprint_key = r.text("FINGERPRINT_KEY").map(Secret::new);
         let token_sealing_key = r.sealing_key();
@@ -224,6 +246,7 @@ impl Config {
             store,
             key_prefix,
             shards,
+            rest_door,
             access,
             fingerprint_key,
             token_sealing_key,

@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
         Self { variable, mistakes: Vec::new(), warnings: Vec::new() }
     }
 
+    /// Whether a mistake of this variable was found.
+    pub(super) fn is_wrong(&self, name: &str) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.name == name)
+    }
+
     pub(super) fn mistake(&mut self, name: &'static str, problem: impl Into<String>) {
         self.mistakes.push(Mistake { name, problem: problem.into() });
     }
@@ -248,7 +253,7 @@ impl<'a> Reader<'a> {
                 StoreTarget::Embedded
             }
             (None, None, _) if host == HostKind::Edge => {
-                if !self.mistakes.iter().any(|mistake| mistake.name == "UPSTASH_REDIS_REST_URL") {
+                if !self.is_wrong("UPSTASH_REDIS_REST_URL") {
                     self.mistake("UPSTASH_REDIS_REST_URL", "is required at the edge");
                 }
                 StoreTarget::Embedded

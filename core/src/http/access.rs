@@ -59,7 +59,8 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 /// The bearer token of a request, if it has a well-formed one.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let header = header(headers, &AUTHORIZATION).ok()??;
     let (scheme, token) = header.split_once(' ')?;
     let token = token.trim_start_matches(' ');

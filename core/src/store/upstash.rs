@@ -143,6 +143,10 @@ fn read(response: &Response<Bytes>) -> Result<Answer, StoreFault> {
         StatusCode::TOO_MANY_REQUESTS => {
             Err(StoreFault::Refused("the REST service is rate limited".to_owned()))
         }
+        // What stands between here and Redis lost it while the command was under way.
+        StatusCode::BAD_GATEWAY => {
+            Err(StoreFault::Lost("the REST service answered 502".to_owned()))
+        }
         status if status.is_server_error() => {
             Err(StoreFault::Unreachable(format!("the REST service answered {}", status.as_u16())))
         }
@@ -222,6 +226,7 @@ mod tests {
         assert!(refused(400, r#"{"error":"OOM command not allowed"}"#) && refused(400, "not json"));
         assert!(refused(401, r#"{"error":"WRONGPASS"}"#) && refused(429, "") && refused(404, ""));
         assert!(matches!(answer(503, "<html>"), Err(StoreFault::Unreachable(_))));
+        assert!(matches!(answer(502, "<html>"), Err(StoreFault::Lost(_))));
     }
 
     #[test]
