@@ -11,7 +11,9 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Cmd, ErrorKind, IntoConnectionInfo as _, RedisError, ServerErrorKind, Value};
+use redis::{
+    Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, ServerErrorKind, Value,
+};
 use tokio::sync::OnceCell;
 
 use crate::clock::within;
@@ -92,20 +94,52 @@ impl RedisKv {
     /// # Errors
     /// The connection's error, the deadline's (as a timeout), or the server's own.
     pub async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
-        let answer = within(COMMAND_DEADLINE, async {
+        in_time(async {
             match &self.link {
                 Link::Single(manager) => command.query_async(&mut manager.clone()).await,
-                Link::Cluster(cluster) => {
-                    let connect = || cluster.client.get_async_connection();
-                    let mut connection = cluster.connection.get_or_try_init(connect).await?.clone();
-                    command.query_async(&mut connection).await
-                }
+                Link::Cluster(cluster) => command.query_async(&mut cluster.connect().await?).await,
+            }
+        })
+        .await
+    }
+
+    /// Sends a pipeline in one go, with the deadline of one command. In a Cluster all its keys must be in one
+    /// slot.
+    ///
+    /// # Errors
+    /// As [`Self::command`]; errors of single commands are among the replies where the pipeline ignores errors.
+    pub async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let replies = in_time(async {
+            match &self.link {
+                Link::Single(manager) => pipeline.query_async(&mut manager.clone()).await,
+                Link::Cluster(cluster) => pipeline.query_async(&mut cluster.connect().await?).await,
             }
         });
-        answer
-            .await
-            .unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        match replies.await? {
+            Value::Array(replies) => Ok(replies),
+            _ => Err((ErrorKind::UnexpectedReturnType, "no replies of a pipeline").into()),
+        }
     }
+
+    /// Whether keys live on several servers.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self.link, Link::Cluster(_))
+    }
+}
+
+impl Cluster {
+    async fn connect(&self) -> Result<ClusterConnection, RedisError> {
+        let connect = || self.client.get_async_connection();
+        Ok(self.connection.get_or_try_init(connect).await?.clone())
+    }
+}
+
+async fn in_time(
+    answer: impl Future<Output = Result<Value, RedisError>>,
+) -> Result<Value, RedisError> {
+    let late = || Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+    within(COMMAND_DEADLINE, answer).await.unwrap_or_else(late)
 }
 
 impl Kv for RedisKv {

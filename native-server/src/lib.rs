@@ -14,6 +14,7 @@ pub mod kv;
 pub mod logging;
 pub mod origin;
 pub mod process_metrics;
+pub mod rest_door;
 pub mod serve;
 pub mod server;
 pub mod signals;

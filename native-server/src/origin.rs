@@ -5,15 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use guestpass_core::http::internal_error;
+use guestpass_core::http::{MAX_BODY_BYTES, internal_error};
 use guestpass_core::seams::{GuestProvider, SessionStore};
 use guestpass_core::service::{Answer, App};
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::SystemClock;
+use crate::rest_door::RestDoor;
 use crate::server::Leftover;
 
 /// Requests that are worked on at once; further ones queue.
@@ -27,6 +28,7 @@ const UNQUEUED: [&str; 2] = ["/healthz", "/readyz"];
 pub struct Origin<S, P> {
     /// The rules.
     pub app: App<S, P, SystemClock>,
+    door: Option<RestDoor>,
     trust_proxy: bool,
     permits: Arc<Semaphore>,
     requests: TaskTracker,
@@ -41,6 +43,7 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
     pub fn new(app: App<S, P, SystemClock>, trust_proxy: bool) -> Self {
         Self {
             app,
+            door: None,
             trust_proxy,
             permits: Arc::new(Semaphore::new(MOST_REQUESTS)),
             requests: TaskTracker::new(),
@@ -53,6 +56,22 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
 
     pub(crate) const fn trusts_proxy(&self) -> bool {
         self.trust_proxy
+    }
+
+    /// Opens a door to the origin's Redis, if there is one.
+    #[must_use]
+    pub fn with_door(self, door: Option<RestDoor>) -> Self {
+        Self { door, ..self }
+    }
+
+    /// The door that a path leads to.
+    fn door_at(&self, path: &str) -> Option<&RestDoor> {
+        self.door.as_ref().filter(|_| RestDoor::is_at(path))
+    }
+
+    /// How many bytes of a request's body are worth reading: one more than are accepted.
+    pub(crate) fn room(&self, head: &Parts) -> usize {
+        self.door_at(head.uri.path()).map_or(MAX_BODY_BYTES + 1, |door| door.room(head))
     }
 
     /// Answers a request. Dropping the future abandons the answer; once begun, the work goes on.
@@ -70,6 +89,12 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
         let (send, answer) = oneshot::channel();
         let origin = self.clone();
         self.requests.spawn(async move {
+            if let Some(door) = origin.door_at(request.uri().path()) {
+                let response = door.answer(request).await;
+                drop(permit);
+                let _ = send.send(response);
+                return;
+            }
             let Answer { response, after } = origin.app.handle(request, Some(client)).await;
             drop(permit);
             // A client that went away takes no answer.

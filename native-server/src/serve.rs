@@ -10,27 +10,26 @@ use guestpass_core::config::{Config, StoreTarget};
 use guestpass_core::genesys::GuestsApi;
 use guestpass_core::instruments::Instruments;
 use guestpass_core::seams::SessionStore;
+use guestpass_core::secret::Secret;
 use guestpass_core::service::App;
 use guestpass_core::store::embedded::EmbeddedStore;
 use guestpass_core::store::redis::{Keys, RedisStore};
+use guestpass_core::store::upstash::UpstashKv;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::kv::RedisKv;
 use crate::origin::Origin;
+use crate::rest_door::RestDoor;
 use crate::server::{self, Leftover, WIND_DOWN_LIMIT};
 use crate::signals::Signals;
-use crate::{adoption, cli, http_client, process_metrics, sweeper};
+use crate::{adoption, http_client, process_metrics, sweeper};
+
+/// A backstop for calls to a REST service, above the deadline that its client keeps.
+const REST_LIMIT: Duration = Duration::from_secs(5);
 
 type Provider = GuestsApi<reqwest::Client, SystemClock>;
-
-/// Why `serve` and `check` do not work with this store yet, if so. The one place to remove when they do.
-#[must_use]
-pub fn unsupported(store: &StoreTarget) -> Option<&'static str> {
-    matches!(store, StoreTarget::Upstash { .. })
-        .then_some("UPSTASH_REDIS_REST_URL: this version reaches Redis by its own protocol only; set REDIS_URL")
-}
 
 /// The provider of guests that a configuration describes.
 ///
@@ -41,6 +40,21 @@ pub fn provider(config: &Config) -> Result<Provider, String> {
     let client =
         http_client::build(deadline).map_err(|error| format!("cannot set up TLS: {error}"))?;
     Ok(GuestsApi::new(client, SystemClock, &config.genesys))
+}
+
+/// The store behind a REST service.
+///
+/// # Errors
+/// When its HTTP client cannot be built, or the token cannot be sent.
+pub fn upstash_store(
+    config: &Config,
+    url: &str,
+    token: &Secret,
+) -> Result<RedisStore<UpstashKv<reqwest::Client, SystemClock>>, String> {
+    let client =
+        http_client::build(REST_LIMIT).map_err(|error| format!("cannot set up TLS: {error}"))?;
+    let kv = UpstashKv::new(client, SystemClock, url.to_owned(), token)?;
+    Ok(RedisStore::new(kv, Keys::new(&config.key_prefix, config.shards)))
 }
 
 /// Runs the origin on a listener until `stop` comes, and winds it down. `ready` is called once requests are
@@ -57,20 +71,25 @@ pub async fn run(
     let provider = provider(config)?;
     match &config.store {
         StoreTarget::Embedded => {
-            let origin = origin(config, EmbeddedStore::new(), provider);
+            let origin = origin(config, EmbeddedStore::new(), provider, None);
             ready();
             Ok(server::run(origin, listener, stop).await)
         }
         StoreTarget::Redis(target) => {
             let kv = RedisKv::new(target).map_err(|error| format!("REDIS_URL: {error}"))?;
             let store = RedisStore::new(kv.clone(), Keys::new(&config.key_prefix, config.shards));
-            let origin = origin(config, store, provider);
+            let door = config.rest_door.as_ref().map(|door| RestDoor::new(target, door));
+            let door = door.transpose().map_err(|error| format!("REDIS_URL: {error}"))?;
+            let origin = origin(config, store, provider, door);
             adoption::spawn(&origin, kv);
             ready();
             Ok(server::run(origin, listener, stop).await)
         }
-        StoreTarget::Upstash { .. } => {
-            Err(unsupported(&config.store).unwrap_or("no such store").to_owned())
+        StoreTarget::Upstash { url, token } => {
+            let store = upstash_store(config, url, token)?;
+            let origin = origin(config, store, provider, None);
+            ready();
+            Ok(server::run(origin, listener, stop).await)
         }
     }
 }
@@ -80,20 +99,17 @@ fn origin<S: SessionStore>(
     config: &Config,
     store: S,
     provider: Provider,
+    door: Option<RestDoor>,
 ) -> Arc<Origin<S, Provider>> {
     let app =
         App::new(store, provider, SystemClock, config, Instruments::on(process_metrics::write));
-    let origin = Arc::new(Origin::new(app, config.trust_proxy));
+    let origin = Arc::new(Origin::new(app, config.trust_proxy).with_door(door));
     sweeper::spawn(&origin, Duration::from_millis(config.sweep_interval_ms));
     origin
 }
 
 /// The command `serve`.
 pub async fn command(config: Config) -> ExitCode {
-    if let Some(problem) = unsupported(&config.store) {
-        eprintln!("guestpass: {problem}");
-        return cli::usage();
-    }
     let listener = match server::listen(config.listen_addr) {
         Ok(listener) => listener,
         Err(error) => return refused(config.listen_addr, &error),

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use guestpass_core::http::MAX_BODY_BYTES;
 use guestpass_core::seams::{GuestProvider, SessionStore};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
@@ -24,9 +23,9 @@ use crate::origin::Origin;
 /// The longest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 
-/// How much of a body is read, in bytes: beyond what is handed over, so that a client that is still sending
-/// gets to see the refusal instead of a broken connection.
-const MAX_READ_BYTES: usize = 1 << 20;
+/// How much of a body is read beyond what is handed over, in bytes: so that a client that is still sending gets
+/// to see the refusal instead of a broken connection.
+const MAX_EXCESS_BYTES: usize = 1 << 20;
 
 /// Serves a connection until either side closes it or it is told to.
 pub(super) async fn serve<S, P>(
@@ -44,7 +43,7 @@ pub(super) async fn serve<S, P>(
         async move {
             connection.begin_request();
             let (head, body) = request.into_parts();
-            let body = read(body).await?;
+            let body = read(body, origin.room(&head)).await?;
             connection.begin(Phase::Work);
             let client = client_address(peer, &head.headers, origin.trusts_proxy());
             let response = origin.answer(Request::from_parts(head, body), client).await;
@@ -76,8 +75,8 @@ pub(super) async fn serve<S, P>(
     }
 }
 
-/// Reads a body, cut one byte after what is allowed.
-async fn read(mut body: Incoming) -> Result<Bytes, hyper::Error> {
+/// Reads a body, of which only the first `room` bytes are kept.
+async fn read(mut body: Incoming, room: usize) -> Result<Bytes, hyper::Error> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -86,9 +85,9 @@ async fn read(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         seen = seen.saturating_add(data.len());
-        let room = (MAX_BODY_BYTES + 1).saturating_sub(whole.len());
-        whole.extend_from_slice(&data[..data.len().min(room)]);
-        if seen >= MAX_READ_BYTES {
+        let left = room.saturating_sub(whole.len());
+        whole.extend_from_slice(&data[..data.len().min(left)]);
+        if seen >= room.saturating_add(MAX_EXCESS_BYTES) {
             break;
         }
     }
