@@ -1,0 +1,71 @@
+//! The origin over the REST door of another origin: one Redis, two ways to it, one cap and one history.
+
+use guestpass_tests::host::OPERATOR;
+use guestpass_tests::http_client::Request;
+use guestpass_tests::origin::{Origin, start_pair};
+use guestpass_tests::redis_server::RedisServer;
+
+const TOKEN: &str = "a-token-of-the-tests";
+const SESSIONS: &str = "/v1/devices/device-fp-8f3a2c1d/sessions";
+
+#[tokio::test]
+async fn two_origins_share_a_cap_and_a_history_one_of_them_over_rest() {
+    let redis = RedisServer::start();
+    let (redis_url, cap) = (redis.url(), ("MAX_SESSIONS_PER_DEVICE", "2"));
+    let settings = [("REDIS_URL", redis_url.as_str()), ("REDIS_REST_TOKEN", TOKEN), cap];
+    let (sim, near) = start_pair(&settings).await;
+    let door = format!("http://{}/redis", near.addr);
+    let settings = [("UPSTASH_REDIS_REST_URL", &*door), ("UPSTASH_REDIS_REST_TOKEN", TOKEN), cap];
+    let far = Origin::start(&sim, &settings).await;
+
+    let mut issued = Vec::new();
+    for (origin, evicted) in [(&far, 0), (&near, 0), (&far, 1), (&far, 1)] {
+        let session = origin.send(&Request::new("POST", SESSIONS)).await.expect(201).json();
+        assert_eq!(session["evicted"], evicted);
+        issued.push(session["guestId"].clone());
+    }
+    let mut lists = Vec::new();
+    for origin in [&near, &far] {
+        let reply = origin.send(&Request::new("GET", SESSIONS).bearer(OPERATOR)).await;
+        lists.push(reply.expect(200).json());
+    }
+    assert_eq!(lists[0], lists[1]);
+    let ids: Vec<_> =
+        lists[0]["sessions"].as_array().unwrap().iter().map(|s| s["guestId"].clone()).collect();
+    assert_eq!(ids, issued[2..]);
+    assert!(!far.log().contains(TOKEN) && !near.log().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn an_origin_over_rest_outlives_a_redis_that_goes_away() {
+    let mut redis = RedisServer::start();
+    let (sim, near) =
+        start_pair(&[("REDIS_URL", &redis.url()), ("REDIS_REST_TOKEN", TOKEN)]).await;
+    let door = format!("http://{}/redis", near.addr);
+    let settings = [("UPSTASH_REDIS_REST_URL", &*door), ("UPSTASH_REDIS_REST_TOKEN", TOKEN)];
+    let far = Origin::start(&sim, &settings).await;
+    far.send(&Request::new("POST", SESSIONS)).await.expect(201);
+    redis.kill_hard();
+    far.send(&Request::new("POST", SESSIONS)).await.problem(503, "store_unavailable");
+    redis.restart();
+    // The script is gone with the server's memory: NOSCRIPT comes through, and EVAL follows.
+    guestpass_tests::real_time::eventually(
+        "a session",
+        std::time::Duration::from_secs(10),
+        async || {
+            let reply = far.send(&Request::new("POST", SESSIONS)).await;
+            (reply.status == 201).then_some(())
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_token_there_is_no_door() {
+    let redis = RedisServer::start();
+    let (_sim, origin) = start_pair(&[("REDIS_URL", &redis.url())]).await;
+    for path in ["/redis", "/redis/", "/redis/pipeline", "/redis/get/k"] {
+        let request = Request::new("POST", path).bearer(TOKEN).json(r#"["PING"]"#);
+        origin.send(&request).await.problem(404, "route_not_found");
+    }
+}
