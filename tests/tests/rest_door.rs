@@ -39,14 +39,13 @@ async fn two_origins_share_a_cap_and_a_history_one_of_them_over_rest() {
 #[tokio::test]
 async fn an_origin_over_rest_outlives_a_redis_that_goes_away() {
     let mut redis = RedisServer::start();
-    let (sim, near) =
-        start_pair(&[("REDIS_URL", &redis.url()), ("REDIS_REST_TOKEN", TOKEN)]).await;
+    let (sim, near) = start_pair(&[("REDIS_URL", &redis.url()), ("REDIS_REST_TOKEN", TOKEN)]).await;
     let door = format!("http://{}/redis", near.addr);
     let settings = [("UPSTASH_REDIS_REST_URL", &*door), ("UPSTASH_REDIS_REST_TOKEN", TOKEN)];
     let far = Origin::start(&sim, &settings).await;
-    far.send(&Request::new("POST", SESSIONS)).await.expect(201);
+    let _ = far.send(&Request::new("POST", SESSIONS)).await.expect(201);
     redis.kill_hard();
-    far.send(&Request::new("POST", SESSIONS)).await.problem(503, "store_unavailable");
+    let _ = far.send(&Request::new("POST", SESSIONS)).await.problem(503, "store_unavailable");
     redis.restart();
     // The script is gone with the server's memory: NOSCRIPT comes through, and EVAL follows.
     guestpass_tests::real_time::eventually(
@@ -66,6 +65,6 @@ async fn without_a_token_there_is_no_door() {
     let (_sim, origin) = start_pair(&[("REDIS_URL", &redis.url())]).await;
     for path in ["/redis", "/redis/", "/redis/pipeline", "/redis/get/k"] {
         let request = Request::new("POST", path).bearer(TOKEN).json(r#"["PING"]"#);
-        origin.send(&request).await.problem(404, "route_not_found");
+        let _ = origin.send(&request).await.problem(404, "route_not_found");
     }
 }
