@@ -3,6 +3,7 @@
 use guestpass_tests::host::OPERATOR;
 use guestpass_tests::http_client::Request;
 use guestpass_tests::origin::{Origin, start_pair};
+use guestpass_tests::redis_cluster::RedisCluster;
 use guestpass_tests::redis_server::RedisServer;
 
 const TOKEN: &str = "a-token-of-the-tests";
@@ -67,4 +68,40 @@ async fn without_a_token_there_is_no_door() {
         let request = Request::new("POST", path).bearer(TOKEN).json(r#"["PING"]"#);
         let _ = origin.send(&request).await.problem(404, "route_not_found");
     }
+}
+
+#[tokio::test]
+async fn in_a_cluster_each_command_finds_its_server_and_a_transaction_keeps_to_one_slot() {
+    let cluster = RedisCluster::start();
+    let cluster_url = cluster.url();
+    let settings = [
+        ("REDIS_URL", cluster_url.as_str()),
+        ("REDIS_SHARDS", "8"),
+        ("REDIS_REST_TOKEN", TOKEN),
+        ("REDIS_REST_COMMANDS", "all"),
+    ];
+    let (_sim, origin) = start_pair(&settings).await;
+    let ask = async |path: &str, body: &str| {
+        let request = Request::new("POST", path).bearer(TOKEN).json(body);
+        let reply = origin.send(&request).await;
+        (reply.status, reply.text().to_owned())
+    };
+    // a, b and c live on three servers.
+    let pipeline =
+        r#"[["SET","a",1],["SET","b",2],["SET","c","x"],["INCR","c"],["GET","a"],["GET","b"]]"#;
+    let (status, body) = ask("/redis/pipeline", pipeline).await;
+    let results: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, &results[4]["result"], &results[5]["result"]),
+        (200, &"1".into(), &"2".into())
+    );
+    assert_eq!(results[3]["error"], "ERR value is not an integer or out of range");
+
+    let (status, body) = ask("/redis/multi-exec", r#"[["SET","a",7],["SET","b",7]]"#).await;
+    assert_eq!((status, body.starts_with(r#"{"error":"CROSSSLOT "#)), (400, true), "{body}");
+    let (status, body) = ask("/redis", r#"["MGET","a","b"]"#).await;
+    assert_eq!((status, &*body), (200, r#"{"result":["1","2"]}"#));
+    let within = r#"[["SET","{s}a",1],["INCR","{s}a"]]"#;
+    let (status, body) = ask("/redis/multi-exec", within).await;
+    assert_eq!((status, &*body), (200, r#"[{"result":"OK"},{"result":2}]"#));
 }
