@@ -1,8 +1,11 @@
 //! The origin over the REST door of another origin: one Redis, two ways to it, one cap and one history.
 
+use std::time::Duration;
+
 use guestpass_tests::host::OPERATOR;
 use guestpass_tests::http_client::Request;
 use guestpass_tests::origin::{Origin, start_pair};
+use guestpass_tests::real_time::{eventually, timed};
 use guestpass_tests::redis_cluster::RedisCluster;
 use guestpass_tests::redis_server::RedisServer;
 
@@ -49,14 +52,10 @@ async fn an_origin_over_rest_outlives_a_redis_that_goes_away() {
     let _ = far.send(&Request::new("POST", SESSIONS)).await.problem(503, "store_unavailable");
     redis.restart();
     // The script is gone with the server's memory: NOSCRIPT comes through, and EVAL follows.
-    guestpass_tests::real_time::eventually(
-        "a session",
-        std::time::Duration::from_secs(10),
-        async || {
-            let reply = far.send(&Request::new("POST", SESSIONS)).await;
-            (reply.status == 201).then_some(())
-        },
-    )
+    eventually("a session", Duration::from_secs(10), async || {
+        let reply = far.send(&Request::new("POST", SESSIONS)).await;
+        (reply.status == 201).then_some(())
+    })
     .await;
 }
 
@@ -104,4 +103,37 @@ async fn in_a_cluster_each_command_finds_its_server_and_a_transaction_keeps_to_o
     let within = r#"[["SET","{s}a",1],["INCR","{s}a"]]"#;
     let (status, body) = ask("/redis/multi-exec", within).await;
     assert_eq!((status, &*body), (200, r#"[{"result":"OK"},{"result":2}]"#));
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_a_fault_in_time_and_spoils_nothing() {
+    let redis = RedisServer::start();
+    let settings =
+        [("REDIS_URL", &*redis.url()), ("REDIS_REST_TOKEN", TOKEN), ("REDIS_REST_COMMANDS", "all")];
+    let (_sim, origin) = start_pair(&settings).await;
+    let ask = async |path: &str, body: &str| {
+        let request = Request::new("POST", path).bearer(TOKEN).json(body);
+        let (reply, took) = timed(origin.send(&request)).await;
+        // The store of the edge waits for 4 s.
+        assert!(took < Duration::from_millis(3500), "{took:?}");
+        (reply.status, reply.text().to_owned())
+    };
+    assert_eq!(ask("/redis", r#"["SET","k","before"]"#).await.0, 200);
+    redis.pause();
+    let ping = r#"["PING"]"#;
+    let pair = r#"[["PING"],["INCR","n"]]"#;
+    let (one, two, three) = futures_util::join!(
+        ask("/redis", ping),
+        ask("/redis/pipeline", pair),
+        ask("/redis/multi-exec", pair),
+    );
+    for (status, body) in [one, two, three] {
+        assert_eq!((status, body.starts_with(r#"{"error":"ERR "#)), (503, true), "{body}");
+    }
+    redis.resume();
+    // Answers that came too late are nobody else's.
+    for _ in 0..10 {
+        let (status, body) = ask("/redis", r#"["GET","k"]"#).await;
+        assert_eq!((status, &*body), (200, r#"{"result":"before"}"#));
+    }
 }
