@@ -55,10 +55,16 @@ impl Subscriber for Keeper {
     fn exit(&self, _: &Id) {}
 }
 
-/// Runs `work` and answers what it returned and everything that this thread logged meanwhile.
-pub(crate) fn captured<T>(work: impl FnOnce() -> T) -> (T, String) {
+/// Installs the subscriber. Every world does so before anything of it logs: a line that is first come to
+/// while the subscriber is being installed could be taken for one of no interest.
+pub(crate) fn listen() {
     static BEGIN: Once = Once::new();
     BEGIN.call_once(|| tracing::subscriber::set_global_default(Keeper).unwrap());
+}
+
+/// Runs `work` and answers what it returned and everything that this thread logged meanwhile.
+pub(crate) fn captured<T>(work: impl FnOnce() -> T) -> (T, String) {
+    listen();
     tracing::callsite::rebuild_interest_cache();
     KEPT.set(Some(String::new()));
     let output = work();

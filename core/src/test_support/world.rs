@@ -58,6 +58,7 @@ impl World {
 
     /// The same with other random numbers.
     pub(crate) fn seeded(variables: &[(&str, &str)], latency_ms: u64, seed: u64) -> Self {
+        super::log::listen();
         let clock = ManualClock::new(seed);
         Self {
             genesys: ScriptedHttp::new(&clock, latency_ms),

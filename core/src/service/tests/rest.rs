@@ -179,7 +179,7 @@ fn a_direct_revocation_that_waited_for_a_token_looks_again() {
         world.clock.sleep(Duration::from_millis(400)).await;
         host.handle(issue(), None).await
     };
-    world.clock.run(futures_util::future::join(first, second));
+    let _ = world.clock.run(futures_util::future::join(first, second));
     let rest_begins = rests.lock().unwrap().unwrap();
     for called in world.genesys.times(|seen| seen.revokes().is_some()) {
         let resting = rest_begins + 1 < called && called < rest_begins + 1 + 20_000;
