@@ -147,13 +147,19 @@ impl RedisServer {
         &self,
         command: &[impl ToRedisArgs],
     ) -> redis::RedisResult<T> {
-        let client = redis::Client::open(self.url())?;
-        let mut connection = client.get_connection_with_timeout(PATIENCE)?;
         let mut cmd = redis::Cmd::new();
         for part in command {
             cmd.arg(part);
         }
-        cmd.query(&mut connection)
+        let client = redis::Client::open(self.url())?;
+        let ask = || cmd.query(&mut client.get_connection_with_timeout(PATIENCE)?);
+        // Signals of children that end interrupt blocking calls.
+        let is_interrupted = |error: &redis::RedisError| {
+            error.is_io_error() && error.to_string().contains("Interrupted")
+        };
+        std::iter::repeat_with(ask)
+            .find(|answer| !matches!(answer, Err(error) if is_interrupted(error)))
+            .unwrap_or_else(|| unreachable!("it repeats until there is an answer"))
     }
 
     fn signal(&self, name: &str) {

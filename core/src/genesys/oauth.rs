@@ -241,6 +241,9 @@ impl OAuth {
         let response = call(http, clock, Host::Login, request, budget).await?;
         let answer: TokenAnswer = serde_json::from_slice(response.body())
             .map_err(|_| CallFault::unreadable(Host::Login, "a body that is no access token"))?;
+        if answer.access_token.is_empty() {
+            return Err(CallFault::unreadable(Host::Login, "an empty access token"));
+        }
         let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token))
             .map_err(|_| {
                 CallFault::unreadable(Host::Login, "an access token that is no header value")

@@ -109,7 +109,8 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         crate::http::handle(self, request, client).await
     }
 
-    /// Does what a request left to do. Returns when it is done, or given up because [`Self::stop`] was called.
+    /// Does what a request left to do. Returns when it is done; while the store is down that may
+    /// take as long, so a host that stops drops the future when its time is over.
     /// Filed revocations are drained here only when `drain` says so (a host with its own sweeper wakes that).
     pub async fn finish(&self, after: After, drain: Option<&SweepBounds>) {
         if let Some(rescue) = after.rescue {

@@ -19,6 +19,7 @@ const HELD_MS: u64 = 150;
 /// An answer, with the round trips and the calls to Genesys that had been made when it came.
 async fn measured(world: &World, proxy: &Proxy, origin: &Origin, request: &Request) -> Measured {
     world.at_rest().await;
+    proxy.quiet().await;
     world.sim.reset_ledger();
     proxy.hold_replies(HELD_MS);
     let before = proxy.round_trips();

@@ -57,6 +57,17 @@ impl Proxy {
         self.shared.delay_ms.store(delay_ms, Ordering::SeqCst);
     }
 
+    /// Waits until nothing has been asked for a while: a drain ends with one more question.
+    pub(crate) async fn quiet(&self) {
+        loop {
+            let before = self.round_trips();
+            pause(ms(100)).await;
+            if self.round_trips() == before && !self.shared.asked.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
     /// How many requests, or bursts of requests, have had their reply.
     pub(crate) fn round_trips(&self) -> usize {
         self.shared.round_trips.load(Ordering::SeqCst)
