@@ -15,7 +15,7 @@ use crate::http::access::{Access, is_token};
 use crate::secret::Secret;
 
 /// All variables in the order of the documentation.
-pub(super) const NAMES: [&str; 33] = [
+pub(super) const NAMES: [&str; 35] = [
     "GENESYS_REGION",
     "GENESYS_CLIENT_ID",
     "GENESYS_CLIENT_SECRET",
@@ -49,6 +49,8 @@ pub(super) const NAMES: [&str; 33] = [
     "LISTEN_ADDR",
     "LOG_FORMAT",
     "LOG_LEVEL",
+    "REDIS_REST_TOKEN",
+    "REDIS_REST_COMMANDS",
 ];
 
 pub(super) struct Reader<'a> {

@@ -29,7 +29,20 @@ async fn refused(host: &Host, effect: Effect, status: u16, code: &str) -> Proble
 
 /// Credentials that the API does not take, not even renewed.
 pub async fn genesys_unauthorized(host: &Host) {
+    let creates = host.sim.count(CallKind::Create);
     let _ = refused(host, status(401), 502, "genesys_unauthorized").await;
+    // Two issues before, one refused with two tokens, one after.
+    assert_eq!(host.sim.count(CallKind::Create), creates + 5);
+}
+
+/// An access token that is revoked in mid-life costs one more, and no visitor notices.
+pub async fn a_revoked_access_token_is_renewed_once(host: &Host) {
+    let _ = Session::issue(host, &device()).await;
+    let (tokens, creates) = (host.sim.count(CallKind::Token), host.sim.count(CallKind::Create));
+    host.sim.revoke_tokens();
+    let _ = Session::issue(host, &device()).await;
+    assert_eq!(host.sim.count(CallKind::Token), tokens + 1);
+    assert_eq!(host.sim.count(CallKind::Create), creates + 2);
 }
 
 /// The detail says which role or scope.

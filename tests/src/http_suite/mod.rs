@@ -5,6 +5,7 @@ pub mod access;
 pub mod bodies;
 pub mod calls;
 pub mod cors;
+pub mod edges;
 pub mod errors;
 pub mod figures;
 pub mod headers;
@@ -12,7 +13,9 @@ pub mod idempotency;
 pub mod limits;
 pub mod mounted;
 pub mod names;
+pub mod races;
 pub mod revocations;
+pub mod rows;
 pub mod sessions;
 
 use std::sync::atomic::{AtomicU64, Ordering};

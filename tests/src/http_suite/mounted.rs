@@ -45,23 +45,47 @@ macro_rules! http_behaviours {
             bodies::a_body_of_16_kib_is_the_longest
             bodies::a_body_must_be_json_by_its_type
             bodies::calls_without_a_body_refuse_fields
+            edges::dot_segments_are_no_route
+            edges::head_answers_like_get
+            edges::strangers_learn_nothing_from_their_mistakes
+            races::the_cap_holds_under_simultaneous_issues
+            races::an_evicted_session_is_gone_for_its_guest
+            rows::invalid_fingerprint
+            rows::invalid_guest_id
+            rows::invalid_body
+            rows::invalid_idempotency_key
+            rows::unauthorized
+            rows::route_not_found
+            rows::session_not_found
+            rows::revocation_not_found
+            rows::method_not_allowed
+            rows::body_too_large
+            rows::unsupported_media_type
+            rows::idempotency_mismatch
         );
         $crate::mount_http_group!($launch, shared guarded GUARDED:
             access::any_operator_of_a_list_may_call
             access::sites_need_one_of_their_keys
             cors::only_named_origins_are_allowed
+            edges::pages_see_their_errors
+            edges::operators_may_call_from_any_page
+            rows::origin_not_allowed
         );
         $crate::mount_http_group!($launch, shared unattended UNATTENDED:
             access::operator_calls_are_disabled_without_an_operator
+            rows::operator_disabled
         );
         $crate::mount_http_group!($launch, alone fragile FRAGILE:
             idempotency::a_repeat_of_a_running_request_is_told_to_wait
             idempotency::a_failure_frees_the_key
+            races::simultaneous_repeats_make_one_guest
+            races::every_failure_frees_its_key
             limits::device_busy
             revocations::a_stuck_revocation_is_listed
             revocations::a_stuck_revocation_is_retried_on_request
             revocations::a_stuck_revocation_is_given_up_on_request
             errors::genesys_unauthorized
+            errors::a_revoked_access_token_is_renewed_once
             errors::genesys_forbidden
             errors::genesys_rejected
             errors::genesys_failed
@@ -75,6 +99,8 @@ macro_rules! http_behaviours {
             sessions::a_session_never_passes_its_maximum_age
             revocations::pending_revocations_are_listed_soonest_first
             errors::genesys_rate_limited
+            races::a_long_rest_is_told_at_once_and_kept
+            races::counters_follow_what_happens
         );
     };
 }
@@ -89,13 +115,16 @@ mod tests {
             ("bodies", include_str!("bodies.rs")),
             ("calls", include_str!("calls.rs")),
             ("cors", include_str!("cors.rs")),
+            ("edges", include_str!("edges.rs")),
             ("errors", include_str!("errors.rs")),
             ("figures", include_str!("figures.rs")),
             ("headers", include_str!("headers.rs")),
             ("idempotency", include_str!("idempotency.rs")),
             ("limits", include_str!("limits.rs")),
             ("names", include_str!("names.rs")),
+            ("races", include_str!("races.rs")),
             ("revocations", include_str!("revocations.rs")),
+            ("rows", include_str!("rows.rs")),
             ("sessions", include_str!("sessions.rs")),
         ];
         for (file, text) in files {
