@@ -81,6 +81,8 @@ pub struct Config {
     pub trust_proxy: bool,
     /// Where the origin listens.
     pub listen_addr: SocketAddr,
+    /// Subrequests that one invocation may make at the edge.
+    pub subrequest_limit: u32,
     /// How the origin writes logs.
     pub log_format: LogFormat,
     /// The least level that is logged.
@@ -217,6 +219,7 @@ impl Config {
         let token_sealing_key = r.sealing_key();
         let trust_proxy = r.choice("TRUST_PROXY", &[("false", false), ("true", true)], false);
         let listen_addr = r.listen_addr();
+        let subrequest_limit = r.number("SUBREQUEST_LIMIT", 50, 50..=10_000);
         let log_format = r.choice(
             "LOG_FORMAT",
             &[("text", LogFormat::Text), ("json", LogFormat::Json)],
@@ -252,6 +255,7 @@ impl Config {
             token_sealing_key,
             trust_proxy,
             listen_addr,
+            subrequest_limit,
             log_format,
             log_level,
             warnings: Vec::new(),

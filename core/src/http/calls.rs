@@ -13,15 +13,10 @@ use crate::names::{DeviceKey, Fingerprint, GuestId};
 use crate::seams::{Clock, GuestProvider, SessionStore, StoreFault};
 use crate::secret::Secret;
 use crate::service::issue::Order;
-use crate::service::{App, SweepBounds, sha256};
+use crate::service::{App, sha256};
 use crate::store::ops::{End, Proof, Revocation, SessionInfo};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// How much `POST /v1/sweep` may do besides what its time allows.
-const SWEEP_DEVICES: usize = 1000;
-const SWEEP_REVOCATIONS: usize = 1000;
-const SWEEP_CONCURRENCY: usize = 16;
 
 type Outcome = Result<Response<Bytes>, Problem>;
 
@@ -311,11 +306,6 @@ async fn sweep<S: SessionStore, P: GuestProvider, C: Clock>(
     x: &Exchange<'_>,
 ) -> Outcome {
     no_body(x)?;
-    let bounds = SweepBounds {
-        devices: SWEEP_DEVICES,
-        revocations: SWEEP_REVOCATIONS,
-        concurrency: SWEEP_CONCURRENCY,
-        time_ms: app.rules.deadline_ms,
-    };
-    Ok(json_answer(StatusCode::OK, &app.sweep(&bounds).await.map_err(failed)?))
+    let bounds = &app.rules.sweep_on_demand;
+    Ok(json_answer(StatusCode::OK, &app.sweep(bounds).await.map_err(failed)?))
 }

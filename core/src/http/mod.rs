@@ -22,6 +22,7 @@ use serde::Serialize;
 use self::access::{bearer, header, origin};
 use self::problem::{Code, Problem};
 use self::route::{Call, Caller, Route};
+use crate::config::Mistakes;
 use crate::names::hex;
 use crate::seams::{Clock, GuestProvider, SessionStore};
 use crate::secret::Secret;
@@ -97,13 +98,22 @@ pub(crate) async fn handle<S: SessionStore, P: GuestProvider, C: Clock>(
     Answer { response, after: exchange.after }
 }
 
-/// The answer of a host to a request whose handler failed: the only one that is not made by
-/// [`App::handle`]. Nothing of the request is known any more.
+/// The answer of a host to a request whose handler failed. This problem and the next are the only ones
+/// that are not made by [`App::handle`]: nothing of the request is known.
 #[must_use]
 pub fn internal_error() -> Response<Bytes> {
+    internal("a bug; the log of the server has more")
+}
+
+/// The answer of a host that cannot refuse to start: names every variable that is wrong, and no value.
+#[must_use]
+pub fn misconfigured(mistakes: &Mistakes) -> Response<Bytes> {
+    internal(&format!("the configuration is wrong; {}", mistakes.to_string().replace('\n', "; ")))
+}
+
+fn internal(detail: &str) -> Response<Bytes> {
     const ID: &str = "unknown";
-    let mut response =
-        Problem::new(Code::Internal, "a bug; the log of the server has more").response(ID);
+    let mut response = Problem::new(Code::Internal, detail).response(ID);
     let headers = response.headers_mut();
     headers.insert(input::REQUEST_ID, HeaderValue::from_static(ID));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -55,6 +55,8 @@ pub(crate) struct Rules {
     pub(crate) access: Access,
     pub(crate) fingerprint_key: Option<Secret>,
     pub(crate) sealer: Sealer,
+    /// How much `POST /v1/sweep` may do.
+    pub(crate) sweep_on_demand: SweepBounds,
 }
 
 /// A request's answer, and what is left to do after it has been sent.
@@ -88,6 +90,12 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             access: config.access.clone(),
             fingerprint_key: config.fingerprint_key.clone(),
             sealer: Sealer::new(config.token_sealing_key.as_ref()),
+            sweep_on_demand: SweepBounds {
+                devices: 1000,
+                revocations: 1000,
+                concurrency: 16,
+                time_ms: config.request_deadline_ms,
+            },
         };
         Self {
             store,
@@ -98,6 +106,13 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             cool_until: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// Bounds `POST /v1/sweep` where the default is too much for the host.
+    #[must_use]
+    pub fn with_sweep_on_demand(mut self, bounds: SweepBounds) -> Self {
+        self.rules.sweep_on_demand = bounds;
+        self
     }
 
     /// Answers one request. `client` is the address to which rate limits apply. The future must be run to
