@@ -1,0 +1,86 @@
+// Builds the Worker into build/: cargo, then wasm-bindgen, wasm-opt and esbuild. This is what `worker-build`
+// does, without compiling that first (minutes) and without downloads besides cargo's and npm's.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+const npm = (name) => join(root, "node_modules/.bin", name);
+const WASM = "wasm32-unknown-unknown";
+const LIMIT = 300 * 1024;
+
+function run(command, args, cwd = root) {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit" });
+  if (error || status !== 0) {
+    console.error(`build: ${command} ${args[0]} failed${error ? `: ${error.message}` : ""}`);
+    process.exit(1);
+  }
+}
+
+const output = (command, args) =>
+  spawnSync(command, args, { encoding: "utf8" }).stdout?.trim() ?? "";
+
+function wasmTarget() {
+  const libraries = output("rustc", ["--target", WASM, "--print", "target-libdir"]);
+  if (!existsSync(libraries)) run("rustup", ["target", "add", WASM]);
+}
+
+// The version must be the lock file's. Compiled without optimization: it runs for a second a build.
+function wasmBindgen() {
+  const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
+  const version = lock.match(/name = "wasm-bindgen"\nversion = "([^"]+)"/)[1];
+  const here = join(target, "tools");
+  const candidates = [process.env.WASM_BINDGEN_BIN, "wasm-bindgen", join(here, "bin/wasm-bindgen")];
+  const found = candidates.find(
+    (path) => path && output(path, ["--version"]) === `wasm-bindgen ${version}`,
+  );
+  if (found) return found;
+  console.log(`build: installing wasm-bindgen ${version} into ${here} (once, about two minutes)`);
+  run("cargo", ["install", "--debug", `wasm-bindgen-cli@${version}`, "--root", here, "--target-dir", join(here, "build")]);
+  rmSync(join(here, "build"), { recursive: true, force: true });
+  return join(here, "bin/wasm-bindgen");
+}
+
+if (!existsSync(npm("esbuild"))) {
+  console.error("build: run `npm ci` first");
+  process.exit(1);
+}
+wasmTarget();
+const bindgen = wasmBindgen();
+run("cargo", ["build", "--locked", "--profile", "worker", "--target", WASM, "-p", "guestpass-edge"]);
+
+const staging = join(target, "worker-build");
+rmSync(staging, { recursive: true, force: true });
+mkdirSync(staging, { recursive: true });
+run(bindgen, [
+  join(target, WASM, "worker/guestpass_edge.wasm"),
+  ...["--out-dir", staging, "--out-name", "index", "--target", "module", "--no-typescript"],
+  // With these, a Worker that panicked starts anew at the next call.
+  ...["--experimental-reset-state-function", "--force-enable-abort-handler"],
+]);
+const wasm = join(staging, "index_bg.wasm");
+run(npm("wasm-opt"), [wasm, "-o", wasm, "-Oz", "--strip-debug", "--strip-producers"]);
+writeFileSync(join(staging, "shim.js"), readFileSync(join(root, "edge-worker/shim.js")));
+run(
+  npm("esbuild"),
+  [
+    ...["shim.js", "--bundle", "--minify", "--format=esm", "--outfile=index.js", "--allow-overwrite"],
+    ...["--external:./index_bg.wasm", "--external:cloudflare:*", "--log-level=warning"],
+  ],
+  staging,
+);
+// workerd imports a .wasm file as a module without the proposal's keyword.
+const script = readFileSync(join(staging, "index.js"), "utf8").replaceAll("import source ", "import ");
+
+const build = join(root, "build");
+mkdirSync(build, { recursive: true });
+writeFileSync(join(build, "index.js"), script);
+writeFileSync(join(build, "index_bg.wasm"), readFileSync(wasm));
+
+const sizes = ["index.js", "index_bg.wasm"].map((name) => gzipSync(readFileSync(join(build, name)), { level: 9 }).length);
+const size = sizes.reduce((sum, one) => sum + one);
+console.log(`build: build/index.js and build/index_bg.wasm, ${(size / 1024).toFixed(1)} KB gzipped (limit 300)`);
+if (size > LIMIT) process.exit(1);
