@@ -62,7 +62,9 @@ run(bindgen, [
   ...["--experimental-reset-state-function", "--force-enable-abort-handler"],
 ]);
 const wasm = join(staging, "index_bg.wasm");
-run(npm("wasm-opt"), [wasm, "-o", wasm, "-Oz", "--strip-debug", "--strip-producers"]);
+// What rustc emits by default, and the exceptions of wasm-bindgen's abort handler.
+const features = ["bulk-memory", "bulk-memory-opt", "call-indirect-overlong", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+run(npm("wasm-opt"), [wasm, "-o", wasm, "-Oz", "--strip-debug", "--strip-producers", ...features.map((name) => `--enable-${name}`)]);
 writeFileSync(join(staging, "shim.js"), readFileSync(join(root, "edge-worker/shim.js")));
 run(
   npm("esbuild"),

@@ -230,6 +230,13 @@ pub trait SessionStore: MaybeSend + MaybeSync + 'static {
         until: Option<UnixMillis>,
     ) -> impl Future<Output = Result<UnixMillis, StoreFault>> + MaybeSend;
 
+    /// Keeps the sealed access token that processes share, for so many milliseconds, when one is given;
+    /// answers the one that is kept now.
+    fn token(
+        &self,
+        keep: Option<(&str, u64)>,
+    ) -> impl Future<Output = Result<Option<String>, StoreFault>> + MaybeSend;
+
     /// Counters and gauges.
     fn stats(&self, at: At<'_>) -> impl Future<Output = Result<Stats, StoreFault>> + MaybeSend;
 }
@@ -252,6 +259,21 @@ pub trait GuestProvider: MaybeSend + MaybeSync + 'static {
         &self,
         budget: Duration,
     ) -> impl Future<Output = Result<bool, CallFault>> + MaybeSend;
+
+    /// Whether [`Self::prepare`] would have to fetch an access token that another process may have.
+    fn wants_token(&self, _now: UnixMillis) -> bool {
+        false
+    }
+
+    /// The access token at hand for other processes, and until when it is of use.
+    fn export_token(&self) -> Option<(Secret, UnixMillis)> {
+        None
+    }
+
+    /// Takes over what another process exported; false when it is of no use here.
+    fn import_token(&self, _exported: &Secret, _now: UnixMillis) -> bool {
+        false
+    }
 
     /// Creates a guest. `routing` is the text of a JSON object.
     fn create(

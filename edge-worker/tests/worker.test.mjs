@@ -146,3 +146,16 @@ test("logs are JSON and hold no secret, token or fingerprint", async () => {
     }
   }
 });
+
+test("isolates share one access token, sealed", async () => {
+  const shared = variables(door, sim, { TOKEN_SEALING_KEY: Buffer.alloc(32, 7).toString("base64"), REDIS_KEY_PREFIX: "shared:" });
+  const tokens = async () => (await sim.ledger("?kind=token")).calls.length;
+  const before = await tokens();
+  const first = await start(startWorker(shared));
+  assert.equal((await issue("device-one", {}, first)).status, 201);
+  const kept = await eventually("the shared token", async () => (await redis.command(["GET", "shared::token"])).value?.toString());
+  assert.ok(!kept.includes("Bearer"));
+  const second = await start(startWorker(shared));
+  assert.equal((await issue("device-one", {}, second)).status, 201);
+  assert.equal((await tokens()) - before, 1);
+});

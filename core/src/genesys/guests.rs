@@ -14,6 +14,7 @@ use crate::http::access::is_token;
 use crate::names::GuestId;
 use crate::seams::{CallFault, Clock, FaultKind, Guest, GuestProvider, Host, HttpSend};
 use crate::secret::Secret;
+use crate::time::UnixMillis;
 
 /// Guests by Genesys' guests API, with an OAuth client of grant type client credentials.
 #[derive(Debug)]
@@ -72,6 +73,18 @@ impl<H: HttpSend, C: Clock> GuestsApi<H, C> {
 impl<H: HttpSend, C: Clock> GuestProvider for GuestsApi<H, C> {
     async fn prepare(&self, budget: Duration) -> Result<bool, CallFault> {
         self.oauth.prepare(&self.http, &self.clock, budget).await
+    }
+
+    fn wants_token(&self, now: UnixMillis) -> bool {
+        self.oauth.wants_token(now)
+    }
+
+    fn export_token(&self) -> Option<(Secret, UnixMillis)> {
+        self.oauth.export()
+    }
+
+    fn import_token(&self, exported: &Secret, now: UnixMillis) -> bool {
+        self.oauth.import(exported, now)
     }
 
     async fn create(&self, routing: Option<&str>, budget: Duration) -> Result<Guest, CallFault> {

@@ -11,11 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::call;
 use crate::config::Genesys;
 use crate::seams::{CallFault, Clock, FaultKind, Host, HttpSend};
+use crate::secret::Secret;
+use crate::service::sha256;
 use crate::time::UnixMillis;
 
 /// How often waiters look whether the fetch has ended.
@@ -41,6 +43,8 @@ pub(super) struct OAuth {
 #[derive(Debug, Default)]
 struct State {
     token: Option<Token>,
+    /// The token that a call was refused with last: another process may still share it.
+    refused: Option<HeaderValue>,
     /// The number of the latest fetch.
     fetch: u64,
     /// When the latest fetch began, while it runs.
@@ -59,6 +63,17 @@ struct Token {
     fresh_until: UnixMillis,
     /// From here on it is not used.
     valid_until: UnixMillis,
+}
+
+/// A token on its way to another process.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shared {
+    /// Whose token it is: hash of the login host and the client's credentials.
+    owner: String,
+    header: String,
+    fresh_until: u64,
+    valid_until: u64,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +136,47 @@ impl OAuth {
         if state.token.as_ref().is_some_and(|token| token.header == *refused) {
             state.token = None;
         }
+        state.refused = Some(refused.clone());
+    }
+
+    /// Whether the next call to [`Self::prepare`] would fetch.
+    pub(super) fn wants_token(&self, now: UnixMillis) -> bool {
+        let state = self.lock();
+        let running = state.running_since.is_some_and(|since| now.since(since) < ABANDONED_MS);
+        !running && state.token.as_ref().is_none_or(|token| now >= token.fresh_until)
+    }
+
+    /// The token at hand as text, and until when it is of use.
+    pub(super) fn export(&self) -> Option<(Secret, UnixMillis)> {
+        let token = self.lock().token.clone()?;
+        let shared = Shared {
+            owner: self.owner(),
+            header: token.header.to_str().ok()?.to_owned(),
+            fresh_until: token.fresh_until.get(),
+            valid_until: token.valid_until.get(),
+        };
+        Some((Secret::new(serde_json::to_string(&shared).ok()?), token.fresh_until))
+    }
+
+    /// Takes over a token that another process exported, if it is this client's, fresh and not the one that
+    /// was refused here.
+    pub(super) fn import(&self, exported: &Secret, now: UnixMillis) -> bool {
+        let Ok(shared) = serde_json::from_str::<Shared>(exported.expose()) else { return false };
+        let Ok(mut header) = HeaderValue::from_str(&shared.header) else { return false };
+        header.set_sensitive(true);
+        let (fresh_until, valid_until) =
+            (UnixMillis::new(shared.fresh_until), UnixMillis::new(shared.valid_until));
+        let mut state = self.lock();
+        let is_refused = state.refused.as_ref() == Some(&header);
+        if shared.owner != self.owner() || now >= fresh_until || is_refused {
+            return false;
+        }
+        state.token = Some(Token { header, fresh_until, valid_until });
+        true
+    }
+
+    fn owner(&self) -> String {
+        sha256(&format!("{} {}", self.url, self.credentials.to_str().unwrap_or("")))
     }
 
     /// Sees to it that a token is at hand; answers whether that took a wait.

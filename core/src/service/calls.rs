@@ -2,6 +2,7 @@
 //! [`super::retry`] decides.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::App;
@@ -119,13 +120,46 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// Makes ready to call; answers whether that took a wait.
     pub(super) async fn prepare(&self, budget_ms: u64) -> Result<bool, CallFault> {
         let begun = self.clock.now();
+        if self.rules.shares_token && self.provider.wants_token(begun) && self.borrow_token().await
+        {
+            return Ok(false);
+        }
+        let budget_ms = budget_ms.saturating_sub(self.clock.now().since(begun));
         let outcome = self.provider.prepare(Duration::from_millis(budget_ms)).await;
         match &outcome {
             Ok(false) => {}
-            Ok(true) => self.instruments.call("token", "200", self.clock.now().since(begun)),
+            Ok(true) => {
+                self.token_to_share.store(true, Ordering::Relaxed);
+                self.instruments.call("token", "200", self.clock.now().since(begun));
+            }
             Err(fault) => self.note_fault("token", fault, begun).await,
         }
         outcome
+    }
+
+    /// Takes over the access token that another process shares, if there is one. A store that fails here is
+    /// no obstacle: the token is fetched then.
+    async fn borrow_token(&self) -> bool {
+        let kept = self.store.token(None).await.ok().flatten();
+        let token = kept.and_then(|sealed| self.rules.sealer.open_access_token(&sealed));
+        token.is_some_and(|token| self.provider.import_token(&token, self.clock.now()))
+    }
+
+    /// Shares the access token if it was fetched since the last time.
+    pub(super) async fn share_token(&self) {
+        if !self.token_to_share.swap(false, Ordering::Relaxed) || !self.rules.shares_token {
+            return;
+        }
+        let Some((token, until)) = self.provider.export_token() else { return };
+        let Some(sealed) = self.rules.sealer.seal_access_token(&token, self.clock.random()) else {
+            return;
+        };
+        let millis = until.since(self.clock.now());
+        if millis > 0
+            && let Err(fault) = self.store.token(Some((&sealed, millis))).await
+        {
+            tracing::warn!(error = %fault, "the access token is not shared");
+        }
     }
 
     async fn call_create(&self, routing: Option<&str>, budget_ms: u64) -> Result<Guest, CallFault> {

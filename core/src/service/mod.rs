@@ -43,6 +43,8 @@ pub struct App<S, P, C> {
     /// store's word is read where a call has waited; this one holds back calls that have not.
     cool_until: AtomicU64,
     stopping: AtomicBool,
+    /// An access token was fetched that others may use.
+    token_to_share: AtomicBool,
 }
 
 /// What of the configuration the rules need.
@@ -55,6 +57,8 @@ pub(crate) struct Rules {
     pub(crate) access: Access,
     pub(crate) fingerprint_key: Option<Secret>,
     pub(crate) sealer: Sealer,
+    /// Access tokens are shared through the store.
+    pub(crate) shares_token: bool,
     /// How much `POST /v1/sweep` may do.
     pub(crate) sweep_on_demand: SweepBounds,
 }
@@ -90,6 +94,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             access: config.access.clone(),
             fingerprint_key: config.fingerprint_key.clone(),
             sealer: Sealer::new(config.token_sealing_key.as_ref()),
+            shares_token: false,
             sweep_on_demand: SweepBounds {
                 devices: 1000,
                 revocations: 1000,
@@ -105,6 +110,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             instruments,
             cool_until: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            token_to_share: AtomicBool::new(false),
         }
     }
 
@@ -112,6 +118,14 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     #[must_use]
     pub fn with_sweep_on_demand(mut self, bounds: SweepBounds) -> Self {
         self.rules.sweep_on_demand = bounds;
+        self
+    }
+
+    /// Shares the access token with other processes through the store, where tokens are sealed. For hosts
+    /// whose processes come and go.
+    #[must_use]
+    pub fn with_shared_token(mut self) -> Self {
+        self.rules.shares_token = true;
         self
     }
 
@@ -131,6 +145,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         if let Some(rescue) = after.rescue {
             self.rescue(*rescue).await;
         }
+        self.share_token().await;
         if let Some(bounds) = drain.filter(|_| after.revocations_filed)
             && let Err(fault) = self.drain(bounds).await
         {

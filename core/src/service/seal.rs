@@ -14,6 +14,9 @@ use crate::store::ops::StoredToken;
 
 const NONCE_BYTES: usize = 12;
 
+/// What a shared access token is bound to; no guest's id has a space.
+const ACCESS_TOKEN: &str = "access token";
+
 /// Seals and opens tokens; without a key it stores them as they are.
 pub(crate) struct Sealer {
     cipher: Option<Aes256Gcm>,
@@ -40,13 +43,18 @@ impl Sealer {
         let Some(cipher) = &self.cipher else {
             return Ok(StoredToken { text: token.clone(), sha256: None });
         };
-        let nonce = random.first_chunk::<NONCE_BYTES>().ok_or("too short a nonce")?;
-        let payload = Payload { msg: token.expose().as_bytes(), aad: guest.as_str().as_bytes() };
-        let sealed = cipher
-            .encrypt(Nonce::from_slice(nonce), payload)
-            .map_err(|_| "a token that cannot be sealed")?;
-        let text = URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat());
+        let text = seal(cipher, guest.as_str(), token, random)?;
         Ok(StoredToken { text: Secret::new(text), sha256: Some(sha256(token.expose())) })
+    }
+
+    /// An access token as it is to be shared; `None` without a key.
+    pub(crate) fn seal_access_token(&self, token: &Secret, random: [u8; 16]) -> Option<String> {
+        seal(self.cipher.as_ref()?, ACCESS_TOKEN, token, random).ok()
+    }
+
+    /// A shared access token, or `None` when it was sealed with another key.
+    pub(crate) fn open_access_token(&self, sealed: &str) -> Option<Secret> {
+        open(self.cipher.as_ref()?, ACCESS_TOKEN, sealed)
     }
 
     /// The token of a guest, or `None` when it was sealed with another key or for another guest.
@@ -54,12 +62,30 @@ impl Sealer {
         if stored.sha256.is_none() {
             return Some(stored.text.clone());
         }
-        let bytes = URL_SAFE_NO_PAD.decode(stored.text.expose()).ok()?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: sealed, aad: guest.as_str().as_bytes() };
-        let token = self.cipher.as_ref()?.decrypt(Nonce::from_slice(nonce), payload).ok()?;
-        String::from_utf8(token).ok().map(Secret::new)
+        open(self.cipher.as_ref()?, guest.as_str(), stored.text.expose())
     }
+}
+
+fn seal(
+    cipher: &Aes256Gcm,
+    owner: &str,
+    token: &Secret,
+    random: [u8; 16],
+) -> Result<String, &'static str> {
+    let nonce = random.first_chunk::<NONCE_BYTES>().ok_or("too short a nonce")?;
+    let payload = Payload { msg: token.expose().as_bytes(), aad: owner.as_bytes() };
+    let sealed = cipher
+        .encrypt(Nonce::from_slice(nonce), payload)
+        .map_err(|_| "a token that cannot be sealed")?;
+    Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+}
+
+fn open(cipher: &Aes256Gcm, owner: &str, sealed: &str) -> Option<Secret> {
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
+    let payload = Payload { msg: sealed, aad: owner.as_bytes() };
+    let token = cipher.decrypt(Nonce::from_slice(nonce), payload).ok()?;
+    String::from_utf8(token).ok().map(Secret::new)
 }
 
 #[cfg(test)]
@@ -72,6 +98,17 @@ mod tests {
 
     fn sealer(byte: u8) -> Sealer {
         Sealer::new(Some(&SealingKey([byte; 32])))
+    }
+
+    #[test]
+    fn an_access_token_opens_as_such_alone() {
+        let token = Secret::new("token");
+        let sealed = sealer(7).seal_access_token(&token, [9; 16]).unwrap();
+        assert_eq!(sealer(7).open_access_token(&sealed).unwrap().expose(), "token");
+        assert!(sealer(8).open_access_token(&sealed).is_none());
+        let as_guest = StoredToken { text: Secret::new(sealed), sha256: Some(String::new()) };
+        assert!(sealer(7).open(&guest("g-1"), &as_guest).is_none());
+        assert!(Sealer::new(None).seal_access_token(&token, [9; 16]).is_none());
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         report.revoked = settled.revoked;
         report.retried = settled.retried;
         report.stuck = settled.stuck;
+        self.share_token().await;
         Ok(report)
     }
 

@@ -133,6 +133,11 @@ impl SessionStore for EmbeddedStore {
         Ok(state.cool_until)
     }
 
+    /// One process has nobody to share a token with.
+    async fn token(&self, _keep: Option<(&str, u64)>) -> Result<Option<String>, StoreFault> {
+        Ok(None)
+    }
+
     async fn stats(&self, at: At<'_>) -> Result<Stats, StoreFault> {
         Ok(self.lock().stats(at.now))
     }

@@ -434,6 +434,19 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         replies.into_iter().try_fold(UnixMillis::default(), latest)
     }
 
+    async fn token(&self, keep: Option<(&str, u64)>) -> Result<Option<String>, StoreFault> {
+        let (sealed, millis) = keep.unwrap_or(("", 0));
+        let args = vec![text(sealed), number(millis)];
+        let unreadable = || StoreFault::Unreadable("expected a sealed token".to_owned());
+        match self.run(&scripts::TOKEN, vec![self.keys.global(0, "token")], args).await? {
+            Reply::Nil => Ok(None),
+            Reply::Bytes(bytes) => {
+                String::from_utf8(bytes.into()).map(Some).map_err(|_| unreadable())
+            }
+            _ => Err(unreadable()),
+        }
+    }
+
     async fn stats(&self, at: At<'_>) -> Result<Stats, StoreFault> {
         let whats = ["due", "flights", "outbox", "ages", "stuck", "stats", "cool"];
         let replies = self.run_everywhere(&scripts::STATS, &whats, &[now(at)]).await;

@@ -30,6 +30,7 @@ scripts! {
     RETRY "retry"
     ABANDON "abandon"
     COOL_DOWN "cool_down"
+    TOKEN "token"
     STATS "stats"
 }
 
