@@ -15,7 +15,7 @@ use crate::http::access::{Access, is_token};
 use crate::secret::Secret;
 
 /// All variables in the order of the documentation.
-pub(super) const NAMES: [&str; 35] = [
+pub(super) const NAMES: [&str; 36] = [
     "GENESYS_REGION",
     "GENESYS_CLIENT_ID",
     "GENESYS_CLIENT_SECRET",
@@ -51,6 +51,7 @@ pub(super) const NAMES: [&str; 35] = [
     "LOG_LEVEL",
     "REDIS_REST_TOKEN",
     "REDIS_REST_COMMANDS",
+    "SUBREQUEST_LIMIT",
 ];
 
 pub(super) struct Reader<'a> {

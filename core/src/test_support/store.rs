@@ -97,6 +97,10 @@ macro_rules! operations {
             $(async fn $name(&self, at: At<'_>, $($arg: $type),*) -> Result<$answer, StoreFault> {
                 self.through(stringify!($name), self.inner.$name(at, $($arg),*)).await
             })*
+
+            async fn token(&self, keep: Option<(&str, u64)>) -> Result<Option<String>, StoreFault> {
+                self.through("token", self.inner.token(keep)).await
+            }
         }
     };
 }
