@@ -219,7 +219,10 @@ impl Config {
         let token_sealing_key = r.sealing_key();
         let trust_proxy = r.choice("TRUST_PROXY", &[("false", false), ("true", true)], false);
         let listen_addr = r.listen_addr();
-        let subrequest_limit = r.number("SUBREQUEST_LIMIT", 50, 50..=10_000);
+        let subrequest_limit = match host {
+            HostKind::Edge => r.number("SUBREQUEST_LIMIT", 50, 50..=10_000),
+            HostKind::Origin | HostKind::Dev => 50,
+        };
         let log_format = r.choice(
             "LOG_FORMAT",
             &[("text", LogFormat::Text), ("json", LogFormat::Json)],
