@@ -133,7 +133,7 @@ export async function startWorker(bindings) {
   if (!existsSync(build("index.js"))) throw new Error("build/index.js is missing: npm run build");
   const logs = [];
   const miniflare = new Miniflare(convertV4MiniflareOptions({
-    compatibilityDate: "2026-11-01",
+    compatibilityDate: "2026-10-01",
     modulesRoot: join(root, "build"),
     modules: [
       { type: "ESModule", path: build("index.js"), contents: readFileSync(build("index.js"), "utf8") },
