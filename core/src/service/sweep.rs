@@ -11,6 +11,7 @@ use super::retry::revocation_delay_ms;
 use crate::names::ClaimId;
 use crate::seams::{CallFault, Clock, FaultKind, GuestProvider, Host, SessionStore, StoreFault};
 use crate::store::ops::{Fate, Job, Settled, Settlement};
+use crate::time::UnixMillis;
 
 /// How much one sweep may do.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,12 @@ const DEVICES_A_CALL: usize = 100;
 enum Progress {
     Called((Arc<ClaimId>, Settlement)),
     Settled(Result<Settled, StoreFault>),
+}
+
+/// A job that may be worked on until shortly before its lease ends.
+struct Leased {
+    job: Job,
+    until: UnixMillis,
 }
 
 /// Why a claimed revocation was not tried.
@@ -105,7 +112,6 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                         more = jobs.len() == room;
                         left = left.saturating_sub(jobs.len());
                         under_way = under_way.saturating_add(jobs.len());
-                        let claim = Arc::new(claim);
                         work.extend(jobs.into_iter().map(|job| {
                             Either::Left(
                                 self.revoke_claimed(claim.clone(), job).map(Progress::Called),
@@ -134,26 +140,44 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         failed.map_or(Ok(total), Err)
     }
 
-    async fn claim(&self, limit: usize) -> Result<(ClaimId, Vec<Job>), StoreFault> {
-        // A token fetched now does not keep a claimed job waiting.
-        let prepared = self.prepare(self.rules.deadline_ms).await;
-        let claim = self.new_claim();
-        if let Err(fault) = prepared {
-            // Nothing can be called: leave the jobs where they are, unless the fault is Genesys' word on us,
-            // which every job should show to the operator.
-            if !matches!(fault.kind, FaultKind::Status(400..=403)) {
+    /// Leases due jobs, and sees to it that they can be called: without jobs no access token is fetched, and
+    /// without an access token the jobs are given back, to be tried at the next sweep.
+    async fn claim(&self, limit: usize) -> Result<(Arc<ClaimId>, Vec<Leased>), StoreFault> {
+        let claim = Arc::new(self.new_claim());
+        // A call must end early enough for its settlement to find the lease unbroken.
+        let lease_ms = self.rules.limits.lease_ms;
+        let until = self.clock.now().plus(lease_ms.saturating_sub(lease_ms / 8));
+        let jobs = self.store.claim(self.at(), &claim, limit).await?;
+        if jobs.is_empty() {
+            return Ok((claim, Vec::new()));
+        }
+        match self.prepare(self.rules.deadline_ms.min(lease_ms / 2)).await {
+            Ok(false) => {}
+            // Other hosts may have been told meanwhile to leave Genesys alone.
+            Ok(true) => _ = self.is_cooling().await,
+            // Genesys' word on us is one that every job should show to the operator.
+            Err(fault) if matches!(fault.kind, FaultKind::Status(400..=403)) => {}
+            Err(fault) => {
                 tracing::warn!(fault = %fault, "revocations wait: no access token");
+                let at = self.clock.now();
+                let back = |job: Job| {
+                    let fate = Fate::Released { at };
+                    (claim.clone(), Settlement { guest: job.guest, shard: job.shard, fate })
+                };
+                self.settle(jobs.into_iter().map(back).collect()).await?;
                 return Ok((claim, Vec::new()));
             }
         }
-        let jobs = self.store.claim(self.at(), &claim, limit).await?;
-        Ok((claim, jobs))
+        Ok((claim, jobs.into_iter().map(|job| Leased { job, until }).collect()))
     }
 
-    async fn revoke_claimed(&self, claim: Arc<ClaimId>, job: Job) -> (Arc<ClaimId>, Settlement) {
-        // The call must end early enough for its settlement to find the lease unbroken.
-        let lease_ms = self.rules.limits.lease_ms;
-        let budget = self.rules.deadline_ms.min(lease_ms.saturating_sub(lease_ms / 8));
+    async fn revoke_claimed(
+        &self,
+        claim: Arc<ClaimId>,
+        leased: Leased,
+    ) -> (Arc<ClaimId>, Settlement) {
+        let Leased { job, until } = leased;
+        let budget = self.rules.deadline_ms.min(until.since(self.clock.now()));
         let fate = match self.revoke_once(&job, budget).await {
             Ok(Ok(())) => Fate::Revoked,
             Ok(Err(fault)) => self.fate_of(&job, &fault),

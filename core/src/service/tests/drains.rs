@@ -277,6 +277,41 @@ fn without_an_access_token_revocations_stay_where_they_are() {
 }
 
 #[test]
+fn without_revocations_no_access_token_is_fetched() {
+    let world = World::new(&[]);
+    let host = world.host();
+    assert_eq!(world.sweep(&host).revoked, 0);
+    assert_eq!(world.genesys.count(Seen::is_token), 0);
+}
+
+#[test]
+fn a_login_host_that_hangs_has_claimed_revocations_given_back_in_time() {
+    let (world, host) = due(2, &[("REVOKE_LEASE_MS", "8000")], 0);
+    world.clock.advance(25 * 3_600_000);
+    world.genesys.script(|seen| seen.is_token().then_some(Act::Hang { done: false }));
+    let settled = drain(&world, &host, BOUNDS);
+    assert_eq!((settled.released, settled.late, settled.retried), (0, 0, 0));
+    assert_eq!(attempts(&world.look()), [0, 0]);
+    world.genesys.mend();
+    assert_eq!(drain(&world, &host, BOUNDS).revoked, 2, "they are free at once");
+}
+
+#[test]
+fn a_rest_that_others_were_told_of_while_a_token_came_is_kept() {
+    let (world, host) = due(2, &[], 0);
+    world.clock.advance(25 * 3_600_000);
+    world.genesys.script(|seen| seen.is_token().then_some(Act::Slow(1000)));
+    let other = world.host();
+    let (settled, ()) = world.clock.run(join(host.drain(&BOUNDS), async {
+        world.clock.sleep(Duration::from_millis(500)).await;
+        let until = world.clock.now().plus(60_000);
+        world.store.cool_down(other.at(), Some(until)).await.unwrap();
+    }));
+    let settled = settled.unwrap();
+    assert_eq!((settled.released, settled.revoked, world.genesys.count(is_revoke)), (2, 0, 0));
+}
+
+#[test]
 fn an_operator_sees_what_a_sweep_did() {
     let (world, host) = due(2, &[], 0);
     world.genesys.first(is_revoke, [Act::status(500)]);
