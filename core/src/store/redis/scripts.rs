@@ -1,13 +1,17 @@
-//! The scripts, one for each operation. Each source is the shared prelude and its own file.
+//! The scripts, one for each operation. Each source is what it uses of the shared functions, and its own file:
+//! Redis runs all of a source at each call, so that none has more than it needs.
 
 use crate::store::script::Script;
 
 macro_rules! scripts {
-    ($($constant:ident $name:literal)*) => {
+    ($($constant:ident $name:literal [$($shared:literal)*])*) => {
         $(
             pub(super) static $constant: Script = Script::new(
                 $name,
-                concat!(include_str!("scripts/prelude.lua"), include_str!(concat!("scripts/", $name, ".lua"))),
+                concat!(
+                    $(include_str!(concat!("scripts/shared/", $shared, ".lua")), "\n",)*
+                    include_str!(concat!("scripts/", $name, ".lua"))
+                ),
             );
         )*
 
@@ -16,22 +20,22 @@ macro_rules! scripts {
     };
 }
 scripts! {
-    ADMIT "admit"
-    COMMIT "commit"
-    ABORT "abort"
-    RENEW "renew"
-    END "end"
-    LIST "list"
-    DUE "due"
-    EXPIRE "expire"
-    CLAIM "claim"
-    SETTLE "settle"
-    REVOCATIONS "revocations"
-    RETRY "retry"
-    ABANDON "abandon"
-    COOL_DOWN "cool_down"
-    TOKEN "token"
-    STATS "stats"
+    ADMIT "admit" ["base" "json" "expiry"]
+    COMMIT "commit" ["base" "names" "json" "sessions" "filing" "expiry"]
+    ABORT "abort" ["base" "names" "json" "sessions" "filing" "expiry"]
+    RENEW "renew" ["base" "names" "json" "sessions" "expiry" "proof"]
+    END "end" ["base" "names" "json" "sessions" "filing" "expiry" "proof"]
+    LIST "list" ["base" "names" "json" "sessions" "expiry"]
+    DUE "due" ["base" "names"]
+    EXPIRE "expire" ["base" "names" "json" "sessions" "filing" "expiry"]
+    CLAIM "claim" ["base" "names" "json" "jobs"]
+    SETTLE "settle" ["base" "json" "jobs"]
+    REVOCATIONS "revocations" ["base"]
+    RETRY "retry" ["base" "json" "jobs"]
+    ABANDON "abandon" []
+    COOL_DOWN "cool_down" ["base"]
+    TOKEN "token" []
+    STATS "stats" ["base"]
 }
 
 #[cfg(test)]

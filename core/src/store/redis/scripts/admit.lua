@@ -33,8 +33,13 @@ if ARGV[8] ~= '' then
   end
 end
 
-local deadline = tonumber(redis.call('ZSCORE', KEYS[2], flight))
-local admitted = deadline and deadline > now
+local flights, running, admitted = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), 0, false
+for i = 1, #flights, 2 do
+  if tonumber(flights[i + 1]) > now then
+    running = running + 1
+    if flights[i] == flight then admitted = true end
+  end
+end
 
 local cool = time_of(redis.call('GET', KEYS[6])) or 0
 if cool > now and not admitted then return {'cool', int(cool), aside} end
@@ -56,7 +61,7 @@ for i = 10, 11 do
   end
 end
 
-if redis.call('ZCOUNT', KEYS[2], '(' .. int(now), '+inf') >= cap and not admitted then
+if running >= cap and not admitted then
   redis.call('HINCRBY', KEYS[7], 'busy', 1)
   return {'busy', '', aside}
 end
@@ -64,7 +69,7 @@ end
 if not admitted then
   -- The first write of an admit needs memory, so that a full Redis refuses it: nothing is created then.
   redis.call('ZADD', KEYS[2], ARGV[4], flight)
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now))
+  if #flights > 2 * running then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
   local lasts = tonumber(ARGV[4]) - now + 60000
   redis.call('PEXPIRE', KEYS[2], int(lasts))
   redis.call('ZADD', KEYS[5], ARGV[4], flight)

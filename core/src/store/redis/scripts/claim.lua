@@ -9,30 +9,40 @@ even_when_full(KEYS[1])
 local ends = int(now + tonumber(ARGV[3]))
 local out, aside = {'0'}, 0
 
-local function hand_out(guest, job) out[#out + 1], out[#out + 2] = guest, int(job.attempts) end
+local function hand_out(guest, attempts) out[#out + 1], out[#out + 2] = guest, attempts end
 
-for _, guest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ends, ends)) do
-  local job = job_of(redis.call('HGET', KEYS[2], guest), guest, now)
-  if job.claim == claim then hand_out(guest, job) end
+local leased = redis.call('ZRANGEBYSCORE', KEYS[1], ends, ends)
+for i, text in ipairs(each('HMGET', KEYS[2], leased)) do
+  if is_claimed(text, claim) then hand_out(leased[i], int(job_of(text, leased[i], now).attempts)) end
 end
+if #out > 1 then return out end
 
-if #out == 1 then
-  for _, guest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', int(now), 'LIMIT', 0, ARGV[2])) do
-    if is_name(guest, 128) then
-      local job, readable = job_of(redis.call('HGET', KEYS[2], guest), guest, now)
-      if not readable then aside = aside + 1 end
-      job.claim = claim
-      redis.call('HSET', KEYS[2], guest, cjson.encode(job))
-      redis.call('ZADD', KEYS[1], ends, guest)
-      redis.call('ZADD', KEYS[3], int(job.enqueuedAt), guest)
-      hand_out(guest, job)
+local due, jobs, leases = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2]), {}, {}
+for i, text in ipairs(each('HMGET', KEYS[2], due)) do
+  local guest = due[i]
+  if is_name(guest, 128) then
+    -- A job that was never claimed before is in the form in which it was filed, which needs no JSON decoder.
+    local id, attempts = string.match(text or '', '^{"guestId":"([^"]+)","reason":"[%l_]+","attempts":(%d),"enqueuedAt":%d+}$')
+    if id == guest then
+      text = string.sub(text, 1, -2) .. ',"claim":"' .. claim .. '"}'
     else
-      redis.call('ZREM', KEYS[1], guest)
-      redis.call('ZREM', KEYS[3], guest)
-      redis.call('HDEL', KEYS[2], guest)
-      aside = aside + 1
+      local job, is_readable = job_of(text, guest, now)
+      if not is_readable then aside = aside + 1 end
+      job.claim = claim
+      text, attempts = cjson.encode(job), int(job.attempts)
+      redis.call('ZADD', KEYS[3], int(job.enqueuedAt), guest)
     end
+    jobs[#jobs + 1], jobs[#jobs + 2] = guest, text
+    leases[#leases + 1], leases[#leases + 2] = ends, guest
+    hand_out(guest, attempts)
+  else
+    redis.call('ZREM', KEYS[1], guest)
+    redis.call('ZREM', KEYS[3], guest)
+    redis.call('HDEL', KEYS[2], guest)
+    aside = aside + 1
   end
 end
+each('HSET', KEYS[2], jobs)
+each('ZADD', KEYS[1], leases)
 out[1] = int(aside)
 return out

@@ -7,32 +7,36 @@
 -- Repeatable: a guest that has its session, or its revocation, is not committed again.
 local now, name, flight, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local cap, ttl, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-even_when_full(KEYS[2])
+-- Comes first: it needs no memory, so that all the rest may be written although memory is full.
+redis.call('ZREM', KEYS[2], flight)
 local found, aside = sessions(KEYS[1])
-local expiry = expiry_of(KEYS[3], KEYS[4], name)
-local filed = redis.call('HEXISTS', KEYS[7], guest) == 1
+
+local function release() redis.call('ZREM', KEYS[5], flight) end
 
 local function expires_at(created, expiry)
   if max_age > 0 then return math.min(expiry, created + max_age) end
   return expiry
 end
 
-local function release()
-  redis.call('ZREM', KEYS[2], flight)
-  redis.call('ZREM', KEYS[5], flight)
-end
-
 for _, session in ipairs(found) do
   if session[1] == guest then
     release()
     local m = object(session[3])
-    local expires = expires_at(session[2], expiry or now + ttl)
+    local expires = expires_at(session[2], expiry_of(KEYS[3], KEYS[4], name) or now + ttl)
     return {int(session[2]), int(expires), int(tonumber(m and m.evicted) or 0), '0', int(aside)}
   end
 end
-if filed then
+if redis.call('HEXISTS', KEYS[7], guest) == 1 then
   release()
   return {int(now), int(expires_at(now, now + ttl)), '0', '0', int(aside)}
+end
+
+-- Whatever is of a wrong type shows before anything is evicted. Nothing of a device expires before it is due.
+local is_new, expiry = #found == 0, nil
+if not is_new then
+  expiry = time_of(redis.call('ZSCORE', KEYS[3], name))
+  if max_age > 0 or not expiry or expiry <= now then expiry = expiry_of(KEYS[3], KEYS[4], name) end
+  if max_age == 0 then redis.call('ZREM', KEYS[4], name) end
 end
 
 local expired, kept, created = 0, {}, now
@@ -48,6 +52,14 @@ for _, session in ipairs(found) do
 end
 
 local evicted = math.max(#kept + 1 - cap, 0)
+local oldest = kept[evicted + 1]
+
+local function schedule_it()
+  redis.call('ZADD', KEYS[3], int(expires_at(oldest and oldest[2] or created, now + ttl)), name)
+  if max_age > 0 then redis.call('ZADD', KEYS[4], int(now + ttl), name) end
+end
+
+if is_new then schedule_it() end
 for i = 1, evicted do
   file(KEYS[6], KEYS[7], KEYS[8], kept[i][1], 'evicted', now)
   redis.call('ZREM', KEYS[1], kept[i][3])
@@ -56,7 +68,8 @@ end
 local member = ARGV[5] .. (evicted > 0 and ',"evicted":' .. int(evicted) or '') .. '}'
 redis.call('ZADD', KEYS[1], int(created), member)
 release()
-schedule(KEYS[1], KEYS[3], KEYS[4], name, now + ttl, now, max_age)
+if not is_new then schedule_it() end
+redis.call('PEXPIRE', KEYS[1], int(ttl + GRACE))
 local expires = expires_at(created, now + ttl)
 
 if ARGV[9] ~= '' then

@@ -1,0 +1,20 @@
+-- Times are Unix milliseconds and always come from the caller. Lua 5.1 interns strings, so comparing
+-- two of them compares pointers and takes constant time.
+
+-- The end of the year 9999: no time is later.
+local LATEST = 253402300799999
+
+-- A number without exponent or fraction.
+local function int(n) return string.format('%.0f', n) end
+
+-- A stored time as a number, or nil when it cannot be one.
+local function time_of(text)
+  local at = tonumber(text)
+  if at and at >= 0 and at <= LATEST then return at end
+  return nil
+end
+
+-- Lets the rest of a script write although memory is full, for scripts that finish or free what is there
+-- already: of a script's writes Redis refuses only the first. This one needs no memory, and changes nothing
+-- as no name is empty.
+local function even_when_full(set) redis.call('ZREM', set, '') end
