@@ -13,7 +13,7 @@ use guestpass_core::store::upstash::UpstashKv;
 use worker::Env;
 
 use crate::clock::EdgeClock;
-use crate::{bounds, logging};
+use crate::{bounds, console};
 
 type Store = RedisStore<UpstashKv<reqwest::Client, EdgeClock>>;
 type Provider = GuestsApi<reqwest::Client, EdgeClock>;
@@ -38,7 +38,7 @@ pub(crate) fn of(env: &Env) -> Result<Rc<Host>, Mistakes> {
     }
     let built = build(env);
     if let Err(mistakes) = &built {
-        logging::install(tracing::Level::INFO);
+        console::install(tracing::Level::INFO);
         for mistake in &mistakes.0 {
             tracing::error!(variable = mistake.name, problem = mistake.problem, "misconfigured");
         }
@@ -49,7 +49,7 @@ pub(crate) fn of(env: &Env) -> Result<Rc<Host>, Mistakes> {
 
 fn build(env: &Env) -> Result<Host, Mistakes> {
     let config = Config::parse(HostKind::Edge, &|name| variable(env, name))?;
-    logging::install(config.log_level);
+    console::install(config.log_level);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
