@@ -102,6 +102,12 @@ impl Visit for Line {
         self.bare(field.name(), format_args!("{value}"));
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no infinity; serde_json writes null.
+        let number = serde_json::to_string(&value).unwrap_or_default();
+        self.bare(field.name(), format_args!("{number}"));
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.bare(field.name(), format_args!("{value}"));
     }
@@ -173,7 +179,7 @@ mod tests {
         let fault = io::Error::other("broken \"pipe\"\n");
         tracing::info!(method = "GET", status = 201, "request");
         tracing::warn!(error = %fault, attempts = 3_u32, "the store\tfailed");
-        tracing::error!(fault = ?Some("x"), late = true, behind = -5_i64, "déjà \u{1} vu {}", 7);
+        tracing::error!(fault = ?Some("x"), late = true, behind = -5_i64, part = 0.1, rate = f64::NAN, "déjà \u{1} vu {}", 7);
         tracing::info!(code = None::<&str>, context = Some("abc"), only = "fields");
         tracing::error!(error = &fault as &dyn std::error::Error);
         let span = tracing::info_span!("outer", device = "d");
