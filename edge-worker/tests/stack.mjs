@@ -1,170 +1,108 @@
-// What the Worker needs around it, each on a free port: Redis, a REST door to it, the simulator as Genesys,
-// and workerd with the built Worker.
-import { spawn } from "node:child_process";
+// What the tests put around the Worker: real Redis, the origin's REST door to it with a counter in between, the
+// simulator as Genesys, and workerd with the built Worker.
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import http from "node:http";
-import net from "node:net";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import * as parts from "../parts.mjs";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-export const DOOR_TOKEN = "door-token";
+export const DOOR_TOKEN = "door-token-of-the-tests";
+export const OPERATOR = { headers: { authorization: "Bearer operator" } };
 
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((ready) => server.once("listening", ready));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
-
-async function until(what, check) {
-  for (let tries = 0; tries < 200; tries++) {
-    if (await check().catch(() => false)) return;
-    await new Promise((later) => setTimeout(later, 50));
+/** Waits until `check` answers something true, at most `seconds`, and answers that. */
+export async function eventually(what, check, seconds = 30) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(50)) {
+    const seen = await check();
+    if (seen) return seen;
   }
-  throw new Error(`${what} is not ready after 10 s`);
+  throw new Error(`${what}: not within ${seconds} s`);
 }
 
-/** Waits until `check` answers something true, and answers that. */
-export async function eventually(what, check) {
-  let seen;
-  await until(what, async () => (seen = await check()));
-  return seen;
-}
-
-export async function startRedis() {
-  const port = await freePort();
-  const child = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"], { stdio: "ignore" });
-  await until("redis-server", () => command(port, ["PING"]).then((reply) => reply.value === "PONG"));
-  return { port, command: (words) => command(port, words), stop: () => child.kill() };
-}
-
-export async function startSim() {
-  const binary = process.env.GENESYS_SIM ?? join(target, "debug/genesys-sim");
-  if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p genesys-sim`);
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const child = spawn(binary, ["--listen", `127.0.0.1:${port}`], { stdio: "ignore" });
-  await until("genesys-sim", () => fetch(`${url}/sim/healthz`).then((answer) => answer.ok));
-  return {
-    url,
-    ledger: (query = "") => fetch(`${url}/sim/ledger${query}`).then((answer) => answer.json()),
-    fault: (fault) => fetch(`${url}/sim/faults`, { method: "POST", body: JSON.stringify(fault) }),
-    stop: () => child.kill(),
-  };
-}
-
-/** One command on a connection of its own; the reply as RESP2 has it. */
-function command(port, words) {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1");
-    let bytes = Buffer.alloc(0);
-    socket.on("error", reject);
-    socket.on("close", () => reject(new Error("Redis closed the connection")));
-    socket.on("data", (chunk) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      const reply = parse(bytes, 0);
-      if (reply) socket.end(() => resolve(reply[0]));
-    });
-    const parts = words.map((word) => Buffer.from(`${word}`));
-    socket.write(`*${parts.length}\r\n`);
-    for (const part of parts) socket.write(Buffer.concat([Buffer.from(`$${part.length}\r\n`), part, Buffer.from("\r\n")]));
-  });
-}
-
-function parse(bytes, at) {
-  const end = bytes.indexOf("\r\n", at);
-  if (end < 0) return null;
-  const text = bytes.toString("latin1", at + 1, end);
-  switch (String.fromCharCode(bytes[at])) {
-    case "+": return [{ kind: "status", value: text }, end + 2];
-    case "-": return [{ kind: "error", value: text }, end + 2];
-    case ":": return [{ kind: "number", value: Number(text) }, end + 2];
-    case "$": {
-      const length = Number(text);
-      if (length < 0) return [{ kind: "nil", value: null }, end + 2];
-      if (bytes.length < end + 4 + length) return null;
-      return [{ kind: "bulk", value: bytes.subarray(end + 2, end + 2 + length) }, end + 4 + length];
-    }
-    default: {
-      const items = [];
-      let next = end + 2;
-      for (let n = 0; n < Number(text); n++) {
-        const item = parse(bytes, next);
-        if (!item) return null;
-        items.push(item[0]);
-        next = item[1];
-      }
-      return [{ kind: "list", value: items }, next];
-    }
-  }
-}
-
-/** A door that speaks as Upstash does, for what the Worker uses of it. Counts its calls. */
-export async function startDoor(redisPort) {
-  const encode = ({ kind, value }) =>
-    kind === "bulk" ? value.toString("base64")
-    : kind === "list" ? value.map(encode)
-    : kind === "status" && value !== "OK" ? Buffer.from(value).toString("base64")
-    : value;
-  const door = { calls: [], fault: null };
+/** Between the Worker and the door: counts commands, passes on only so many, and can fail instead. */
+async function startCounter(door) {
+  const counter = { calls: 0, left: Infinity, fault: null };
   const server = http.createServer(async (request, response) => {
-    const chunks = await request.toArray();
-    const send = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    if (request.headers.authorization !== `Bearer ${DOOR_TOKEN}`) return send(401, { error: "WRONGPASS invalid token" });
-    const words = JSON.parse(Buffer.concat(chunks));
-    door.calls.push(words[0]);
-    if (door.fault) return door.fault(response);
-    const reply = await command(redisPort, words);
-    return reply.kind === "error" ? send(400, { error: reply.value }) : send(200, { result: encode(reply) });
+    const body = Buffer.concat(await request.toArray());
+    counter.calls++;
+    if (counter.fault) return counter.fault(response);
+    if (counter.left-- <= 0) return response.destroy();
+    const kept = ["authorization", "content-type", "upstash-encoding"].filter((name) => request.headers[name]);
+    const headers = Object.fromEntries(kept.map((name) => [name, request.headers[name]]));
+    const answer = await fetch(door.url + request.url.slice(1), { method: request.method, body, headers });
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  door.url = `http://127.0.0.1:${server.address().port}`;
-  door.stop = () => (server.closeAllConnections(), server.close());
-  return door;
+  counter.url = `http://127.0.0.1:${server.address().port}`;
+  counter.stop = () => (server.closeAllConnections(), server.close());
+  return counter;
 }
 
-/** The built Worker in workerd. `logs` collects what it writes to the console. */
-export async function startWorker(bindings) {
-  const build = (name) => join(root, "build", name);
+/** The built Worker in workerd. `logs` collects what it writes to the console. `entry` is a module around it. */
+async function startWorker(bindings, entry) {
+  const build = (name) => join(parts.root, "build", name);
   if (!existsSync(build("index.js"))) throw new Error("build/index.js is missing: npm run build");
+  const settings = readFileSync(join(parts.root, "wrangler.toml"), "utf8");
   const logs = [];
   const miniflare = new Miniflare(convertV4MiniflareOptions({
-    compatibilityDate: "2026-10-01",
-    modulesRoot: join(root, "build"),
+    compatibilityDate: settings.match(/^compatibility_date = "(.*)"$/m)[1],
+    modulesRoot: join(parts.root, "build"),
     modules: [
+      ...(entry ? [{ type: "ESModule", path: build("entry.js"), contents: entry }] : []),
       { type: "ESModule", path: build("index.js"), contents: readFileSync(build("index.js"), "utf8") },
       { type: "CompiledWasm", path: build("index_bg.wasm"), contents: readFileSync(build("index_bg.wasm")) },
     ],
     bindings,
     cf: false,
-    log: new Log(LogLevel.WARN),
+    log: new Log(LogLevel.ERROR),
     handleStructuredLogs: ({ message }) => logs.push(message),
   }));
   const url = (await miniflare.ready).href.replace(/\/$/, "");
-  return {
+  const worker = {
     url,
     logs,
-    fetch: (path, init) => fetch(url + path, init),
+    fetch: (path, init) => fetch(url + path, { signal: AbortSignal.timeout(60_000), ...init }),
+    issue: (device, init = {}) => worker.fetch(`/v1/devices/${device}/sessions`, { method: "POST", ...init }),
+    operator: (path) => worker.fetch(path, OPERATOR).then((answer) => answer.json()),
     sweep: async () => (await miniflare.getWorker()).scheduled({ cron: "* * * * *" }),
     stop: () => miniflare.dispose(),
   };
+  return worker;
 }
 
-/** The variables of a Worker between a door and a simulator. */
-export function variables(door, sim, more = {}) {
-  return {
-    GENESYS_REGION: "mypurecloud.com",
-    GENESYS_LOGIN_URL: sim.url,
-    GENESYS_API_URL: sim.url,
-    GENESYS_CLIENT_ID: "sim-client",
-    GENESYS_CLIENT_SECRET: "sim-secret",
-    UPSTASH_REDIS_REST_URL: door.url,
-    UPSTASH_REDIS_REST_TOKEN: DOOR_TOKEN,
-    OPERATOR_TOKEN: "operator",
-    ...more,
+/** A stack for one test file. `worker` starts another Worker on it, with more variables. */
+export async function startStack() {
+  const started = [];
+  const keep = async (what) => (started.push(await what), started.at(-1));
+  const stop = async () => {
+    for (const one of started.reverse()) await one.stop();
   };
+  try {
+    const redis = await keep(parts.startRedis());
+    const sim = await keep(parts.startSim());
+    const door = await keep(parts.startDoor(redis, sim, DOOR_TOKEN));
+    const counter = await keep(startCounter(door));
+    let prefixes = 0;
+    return {
+      redis: (...words) => execFileSync("redis-cli", ["-p", `${redis.port}`, ...words], { encoding: "utf8" }).trim(),
+      sim,
+      counter,
+      stop,
+      /** Each has its own part of the Redis, unless it is told otherwise. */
+      worker: (more = {}, entry) => {
+        const own = { OPERATOR_TOKEN: "operator", REDIS_KEY_PREFIX: `test-${prefixes++}:`, ...more };
+        return keep(startWorker(parts.variables(counter.url, DOOR_TOKEN, sim, own), entry));
+      },
+      /** A Worker with these variables alone. */
+      bare: (bindings) => keep(startWorker(bindings)),
+      /** How often Genesys was called for something: token, create or invalidate. */
+      called: async (kind) => (await sim.ledger(`?kind=${kind}`)).calls.length,
+      /** The ids of guests that were revoked. */
+      revoked: async () => (await sim.ledger()).guests.filter((guest) => guest.invalidatedAtMs.length > 0).map(({ id }) => id),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
