@@ -1,57 +1,12 @@
 // Builds the Worker into build/: cargo, then wasm-bindgen, wasm-opt and esbuild. This is what `worker-build`
 // does, without compiling that first (minutes) and without downloads besides cargo's and npm's.
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { fail, npm, output, root, run, target, WASM, wasmBindgen, wasmTarget } from "./tools.mjs";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const npm = (name) => join(root, "node_modules/.bin", name);
-const WASM = "wasm32-unknown-unknown";
 const LIMIT = 300 * 1024;
-
-function run(command, args, cwd = root) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit" });
-  if (error || status !== 0) {
-    fail(`${command} ${args[0]} failed${error ? `: ${error.message}` : ""}`);
-  }
-}
-
-const output = (command, args) =>
-  spawnSync(command, args, { encoding: "utf8" }).stdout?.trim() ?? "";
-
-function fail(why) {
-  console.error(`build: ${why}`);
-  process.exit(1);
-}
-
-function wasmTarget() {
-  const libraries = output("rustc", ["--target", WASM, "--print", "target-libdir"]);
-  if (existsSync(libraries)) return;
-  if (!output("rustup", ["--version"])) {
-    fail(`Rust's ${WASM} target is missing, and rustup to add it: install Rust with rustup, https://rustup.rs`);
-  }
-  run("rustup", ["target", "add", WASM]);
-}
-
-// The version must be the lock file's. Compiled without optimization: it runs for a second a build.
-function wasmBindgen() {
-  const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
-  const version = lock.match(/name = "wasm-bindgen"\nversion = "([^"]+)"/)[1];
-  const here = join(target, "tools");
-  const candidates = [process.env.WASM_BINDGEN_BIN, "wasm-bindgen", join(here, "bin/wasm-bindgen")];
-  const found = candidates.find(
-    (path) => path && output(path, ["--version"]) === `wasm-bindgen ${version}`,
-  );
-  if (found) return found;
-  console.log(`build: installing wasm-bindgen ${version} into ${here} (once, about two minutes)`);
-  run("cargo", ["install", "--debug", `wasm-bindgen-cli@${version}`, "--root", here, "--target-dir", join(here, "build")]);
-  rmSync(join(here, "build"), { recursive: true, force: true });
-  return join(here, "bin/wasm-bindgen");
-}
 
 if (!existsSync(npm("esbuild"))) fail("run `npm ci` first");
 if (!output("cargo", ["--version"])) fail("cargo is missing: install Rust with rustup, https://rustup.rs");
@@ -101,7 +56,7 @@ function assemble() {
       ...["shim.js", "--bundle", "--minify", "--format=esm", "--outfile=index.js", "--allow-overwrite"],
       ...["--external:./index_bg.wasm", "--external:cloudflare:*", "--log-level=warning"],
     ],
-    staging,
+    { cwd: staging },
   );
   // workerd imports a .wasm file as a module without the proposal's keyword.
   const script = readFileSync(join(staging, "index.js"), "utf8").replaceAll("import source ", "import ");

@@ -4,13 +4,12 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { root, target } from "./tools.mjs";
 
-export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-export const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+export { root };
 /** What the simulator lets in. */
 export const CLIENT = { id: "sim-client", secret: "sim-secret" };
 

@@ -137,17 +137,19 @@ macro_rules! mount_behaviours {
     ($factory:ident; $($theme:ident { $($name:ident)* })*) => {
         $(mod $theme {
             $(
-                #[tokio::test]
+                #[cfg_attr(not(target_arch = "wasm32"), tokio::test)]
+                #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
                 async fn $name() {
                     let store = super::$factory().await;
-                    guestpass_tests::store_suite::$theme::$name(&store).await;
+                    $crate::store_suite::$theme::$name(&store).await;
                 }
             )*
         })*
 
-        #[test]
+        #[cfg_attr(not(target_arch = "wasm32"), test)]
+        #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
         fn every_behaviour_is_mounted() {
-            let behaviours = guestpass_tests::store_suite::SOURCES.concat().matches("pub async fn").count();
+            let behaviours = $crate::store_suite::SOURCES.concat().matches("pub async fn").count();
             assert_eq!(behaviours, [$($(stringify!($name)),*),*].len());
         }
     };

@@ -1,7 +1,4 @@
-//! The rules and the embedded store as WebAssembly. In Node:
-//! `CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner cargo test --target
-//! wasm32-unknown-unknown -p guestpass-edge`, or `wasm-pack test --node --mode no-install edge-worker`.
-#![cfg(target_arch = "wasm32")]
+//! The rules over the embedded store, as one request after another.
 
 use std::cell::Cell;
 use std::rc::Rc;
