@@ -1,6 +1,7 @@
 //! Test support: the servers that the tests start, and the behaviours that hosts share.
 
 pub mod clock;
+pub mod edge;
 pub mod host;
 pub mod http_client;
 pub mod http_suite;

@@ -89,12 +89,7 @@ impl Origin {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().expect("guestpass can be started");
         let pid = child.id().expect("it has just been started");
-        let leash = Command::new("sh")
-            .args(["-c", LEASH, "leash", &pid.to_string()])
-            .stdin(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn();
-        let leash = leash.expect("there is a shell");
+        let leash = leash(pid);
         let log = Arc::new(Mutex::new(String::new()));
         keep(child.stdout.take().expect("it is piped"), log.clone());
         keep(child.stderr.take().expect("it is piped"), log.clone());
@@ -147,7 +142,18 @@ impl Drop for Origin {
     }
 }
 
-fn keep(stream: impl AsyncRead + Send + Unpin + 'static, log: Arc<Mutex<String>>) {
+/// Ends this process when ours ends.
+pub(crate) fn leash(pid: u32) -> Child {
+    let leash = Command::new("sh")
+        .args(["-c", LEASH, "leash", &pid.to_string()])
+        .stdin(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    leash.expect("there is a shell")
+}
+
+/// Keeps what a process writes.
+pub(crate) fn keep(stream: impl AsyncRead + Send + Unpin + 'static, log: Arc<Mutex<String>>) {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
