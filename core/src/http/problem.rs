@@ -206,6 +206,9 @@ impl Problem {
             },
             (_, FaultKind::Status(400..=499)) => Self::new(Code::GenesysRejected, said),
             (_, FaultKind::TimedOut) => Self::new(Code::GenesysTimeout, said),
+            (_, FaultKind::NotSent(_) | FaultKind::Broken(_)) => {
+                Self::new(Code::GenesysFailed, fault.kind_told())
+            }
             _ => Self::new(Code::GenesysFailed, said),
         }
     }

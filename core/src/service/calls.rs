@@ -229,6 +229,16 @@ impl CallFault {
 
     /// What happened, without Genesys' ids.
     pub(crate) fn kind_text(&self) -> String {
+        match &self.kind {
+            FaultKind::NotSent(why) | FaultKind::Broken(why) => {
+                format!("{}: {why}", self.kind_told())
+            }
+            _ => self.kind_told(),
+        }
+    }
+
+    /// The same in words that are every host's: why a connection failed, each says in its own.
+    pub(crate) fn kind_told(&self) -> String {
         let host = match self.host {
             Host::Login => "the login host",
             Host::Api => "the API",
@@ -236,8 +246,8 @@ impl CallFault {
         match &self.kind {
             FaultKind::Status(status) => format!("{host} answered {status}"),
             FaultKind::Unreadable(what) => format!("{host} answered 2xx with {what}"),
-            FaultKind::NotSent(what) => format!("{host} could not be reached: {what}"),
-            FaultKind::Broken(what) => format!("the connection to {host} broke: {what}"),
+            FaultKind::NotSent(_) => format!("{host} could not be reached"),
+            FaultKind::Broken(_) => format!("the connection to {host} broke"),
             FaultKind::TimedOut => format!("{host} did not answer in time"),
         }
     }
