@@ -1,7 +1,7 @@
 //! What requests carry: bodies, queries, idempotency keys and request ids.
 
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -162,6 +162,21 @@ pub(super) fn idempotency(
         return Err(invalid());
     }
     Ok(Some(Idempotency { key_hash: sha256(&key), body_hash: body.hash.clone(), overwrite: false }))
+}
+
+/// Takes a header without a value for an absent one, which is how it reaches a Worker. Behind another value
+/// it makes that a repeated header, there as here.
+pub(super) fn drop_empty(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, ORIGIN, CONTENT_TYPE] {
+        if headers.get(&name).is_some_and(HeaderValue::is_empty) {
+            let all = headers.get_all(&name).iter();
+            let kept: Vec<_> = all.skip_while(|value| value.is_empty()).cloned().collect();
+            headers.remove(&name);
+            for value in kept {
+                headers.append(name.clone(), value);
+            }
+        }
+    }
 }
 
 /// The caller's request id, if it is one.

@@ -51,7 +51,8 @@ pub(crate) async fn handle<S: SessionStore, P: GuestProvider, C: Clock>(
     client: Option<IpAddr>,
 ) -> Answer {
     let begun = app.clock.now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    input::drop_empty(&mut parts.headers);
     let id = input::request_id(&parts.headers).unwrap_or_else(|| hex(&app.clock.random()));
     let route = Route::of(parts.uri.path());
     let mut exchange = Exchange {

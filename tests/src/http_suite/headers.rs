@@ -75,3 +75,18 @@ pub async fn head_is_get_without_its_body(host: &Host) {
         assert!(reply.body.is_empty(), "{path}");
     }
 }
+
+/// An empty value is none, except behind another one: there it repeats the header.
+pub async fn a_header_without_a_value_counts_for_nothing(host: &Host) {
+    for name in ["Authorization", "Origin", "Content-Type"] {
+        let _ = host.send(&issue(&device()).header(name, "").body("{}")).await.expect(201);
+        let twice = issue(&device()).header(name, "").header(name, "");
+        let _ = host.send(&twice.body("{}")).await.expect(201);
+    }
+    let empty_first = issue(&device()).header("Authorization", "").bearer("anything");
+    let _ = host.send(&empty_first).await.expect(201);
+    let empty_last = issue(&device()).bearer("anything").header("Authorization", "");
+    let _ = host.send(&empty_last).await.problem(401, "unauthorized");
+    let origin = issue(&device()).header("Origin", "https://a.example").header("Origin", "");
+    let _ = host.send(&origin).await.problem(403, "origin_not_allowed");
+}

@@ -15,6 +15,7 @@ macro_rules! http_behaviours {
             headers::every_answer_carries_the_common_headers
             headers::a_callers_request_id_is_echoed_if_it_is_one
             headers::head_is_get_without_its_body
+            headers::a_header_without_a_value_counts_for_nothing
             names::a_fingerprint_has_8_to_256_plain_characters
             names::a_guest_id_has_1_to_128_plain_characters
             names::what_is_no_route_is_not_found
