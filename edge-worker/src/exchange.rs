@@ -28,17 +28,25 @@ pub(crate) async fn read(request: worker::Request) -> (http::Request<Bytes>, Opt
     };
     let mut whole = http::Request::new(body);
     *whole.headers_mut() = headers;
-    // A URL or a method that the http crate does not know is one that no route has.
-    *whole.uri_mut() = incoming.url().parse().unwrap_or_else(|_| Uri::from_static("/"));
+    // A path or a method that the http crate does not know is one that no route has.
+    *whole.uri_mut() = target(&incoming.url()).parse().unwrap_or_else(|_| Uri::from_static("/"));
     *whole.method_mut() =
         Method::from_bytes(incoming.method().as_bytes()).unwrap_or(Method::CONNECT);
     (whole, client)
 }
 
-/// A body that breaks off ends there: its client is gone and sees no answer.
+/// The path and the query of a URL. Its host is whatever the client put into `Host`.
+fn target(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
+}
+
+/// A body that breaks off is not taken for a shorter one: what stands for it is not JSON, so that whatever
+/// reads a body refuses it.
 async fn read_body(mut chunks: ByteStream) -> Bytes {
     let mut body = Vec::new();
-    while let Some(Ok(chunk)) = chunks.next().await {
+    while let Some(chunk) = chunks.next().await {
+        let Ok(chunk) = chunk else { return Bytes::from_static(b"\0") };
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BODY_BYTES {
             break;
