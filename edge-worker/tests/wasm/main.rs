@@ -6,6 +6,7 @@
     reason = "what the shared files expect is not met here, and that lint cannot be expected"
 )]
 #![allow(
+    dead_code,
     unreachable_pub,
     unfulfilled_lint_expectations,
     reason = "the shared files are part of a library elsewhere"
