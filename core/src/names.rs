@@ -62,41 +62,107 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The name under which a device is stored: the fingerprint, or its keyed hash.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceKey(String);
+/// The name under which a device is stored: the fingerprint, or its keyed hash. Devices are equal when their
+/// names are.
+#[derive(Clone)]
+pub struct DeviceKey {
+    name: String,
+    /// What its shard is made from: a hash of the fingerprint itself, which no change of keys moves.
+    place: u64,
+    /// The names that it has under older keys.
+    older: Vec<String>,
+}
 
 impl DeviceKey {
     /// The stored name of a fingerprint. With a key it is the unpadded base64url of
-    /// HMAC-SHA-256(key, fingerprint), so that the store never holds fingerprints.
+    /// HMAC-SHA-256(key, fingerprint), so that the store never holds fingerprints. What is stored under the
+    /// names of further keys belongs to the same device.
     #[must_use]
-    pub fn of(fingerprint: &Fingerprint, key: Option<&Secret>) -> Self {
-        match key {
-            None => Self(fingerprint.0.clone()),
-            Some(key) => {
-                let mac = <Hmac<Sha256>>::new_from_slice(key.expose().as_bytes())
-                    .map(|mac| mac.chain_update(fingerprint.0.as_bytes()).finalize().into_bytes());
-                match mac {
-                    Ok(bytes) => Self(URL_SAFE_NO_PAD.encode(bytes)),
-                    // HMAC takes keys of any length; the type alone does not say so.
-                    Err(_) => Self(hex(&Sha256::digest(fingerprint.0.as_bytes()))),
-                }
-            }
+    pub fn of(fingerprint: &Fingerprint, keys: &[Secret]) -> Self {
+        let mut names = keys.iter().map(|key| keyed_hash(fingerprint, key));
+        Self {
+            name: names.next().unwrap_or_else(|| fingerprint.0.clone()),
+            place: place(&fingerprint.0),
+            older: names.collect(),
         }
     }
 
-    /// A name read back from the store: the sorted set of due devices, or a scan.
+    /// A device by the fingerprint, as it is stored without a key.
     ///
     /// # Errors
     /// [`InvalidName`] when it could not have been written as a device's name.
     pub fn from_stored(text: &str) -> Result<Self, InvalidName> {
-        parse_unreserved(text, 1..=256, Fingerprint::RULE).map(Self)
+        let name = parse_unreserved(text, 1..=256, Fingerprint::RULE)?;
+        Ok(Self { place: place(&name), name, older: Vec::new() })
+    }
+
+    /// A name read back from this shard: its sorted set of due devices, or a scan.
+    ///
+    /// # Errors
+    /// [`InvalidName`] when it could not have been written as a device's name.
+    pub fn from_shard(shard: u32, text: &str) -> Result<Self, InvalidName> {
+        Ok(Self { place: shard.into(), ..Self::from_stored(text)? })
     }
 
     /// The name as it stands in keys.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The names under which parts of the same device may still be stored.
+    #[must_use]
+    pub fn older(&self) -> &[String] {
+        &self.older
+    }
+
+    /// The number whose remainder by the number of shards is the device's shard.
+    #[must_use]
+    pub const fn place(&self) -> u64 {
+        self.place
+    }
+}
+
+fn keyed_hash(fingerprint: &Fingerprint, key: &Secret) -> String {
+    let mac = <Hmac<Sha256>>::new_from_slice(key.expose().as_bytes())
+        .map(|mac| mac.chain_update(fingerprint.0.as_bytes()).finalize().into_bytes());
+    match mac {
+        Ok(bytes) => URL_SAFE_NO_PAD.encode(bytes),
+        // HMAC takes keys of any length; the type alone does not say so.
+        Err(_) => hex(&Sha256::digest(fingerprint.0.as_bytes())),
+    }
+}
+
+/// FNV-1a.
+fn place(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+impl PartialEq for DeviceKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for DeviceKey {}
+
+impl std::hash::Hash for DeviceKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl PartialOrd for DeviceKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DeviceKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.name.cmp(&other.name)
     }
 }
 
@@ -211,11 +277,14 @@ mod tests {
     #[test]
     fn a_keyed_device_is_the_hmac_of_its_fingerprint() -> Result<(), InvalidName> {
         let fingerprint = Fingerprint::parse("device-fp-8f3a2c1d")?;
-        let plain = DeviceKey::of(&fingerprint, None);
+        let plain = DeviceKey::of(&fingerprint, &[]);
         assert_eq!(plain.as_str(), "device-fp-8f3a2c1d");
         // From: printf device-fp-8f3a2c1d | openssl dgst -sha256 -hmac key -binary | basenc --base64url
-        let keyed = DeviceKey::of(&fingerprint, Some(&Secret::new("key")));
+        let keyed = DeviceKey::of(&fingerprint, &[Secret::new("key"), Secret::new("old")]);
         assert_eq!(keyed.as_str(), "csPz3L2D6mYPYF7TExx3DX2Kh4bpE5BXslIg_e4e5Nw");
+        let old = DeviceKey::of(&fingerprint, &[Secret::new("old")]);
+        assert_eq!((keyed.older(), old.older()), (&[old.as_str().to_owned()][..], &[][..]));
+        assert_eq!((keyed.place(), old.place()), (plain.place(), plain.place()));
         Ok(())
     }
 
@@ -223,7 +292,7 @@ mod tests {
     fn debug_output_shows_no_fingerprint() -> Result<(), InvalidName> {
         let fingerprint = Fingerprint::parse("very-private-device")?;
         assert!(!format!("{fingerprint:?}").contains("private"));
-        assert!(!format!("{:?}", DeviceKey::of(&fingerprint, None)).contains("private"));
+        assert!(!format!("{:?}", DeviceKey::of(&fingerprint, &[])).contains("private"));
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ fn build(env: &Env) -> Result<Host, Mistakes> {
     let sweep = bounds::of_sweep(config.subrequest_limit, config.shards);
     let app = App::new(store, provider, EdgeClock, &config, Instruments::off())
         .with_sweep_on_demand(SweepBounds { time_ms: config.request_deadline_ms, ..sweep });
-    let app = if config.token_sealing_key.is_some() { app.with_shared_token() } else { app };
+    let app = if config.token_sealing_keys.is_empty() { app } else { app.with_shared_token() };
     let drain = bounds::of_drain(config.subrequest_limit, config.shards);
     Ok(Host { app, sweep, drain })
 }

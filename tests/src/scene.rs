@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use guestpass_core::names::{ClaimId, DeviceKey, FlightId, GuestId};
+use guestpass_core::names::{ClaimId, DeviceKey, Fingerprint, FlightId, GuestId};
 use guestpass_core::seams::SessionStore;
 use guestpass_core::secret::Secret;
 use guestpass_core::store::ops::{
@@ -45,6 +45,17 @@ pub struct Scene<'s, S> {
 #[must_use]
 pub fn device(name: &str) -> DeviceKey {
     DeviceKey::from_stored(&format!("device-{name}")).expect("a device's name")
+}
+
+/// A device by a short name, as it is stored under the first of some keys while all are read.
+///
+/// # Panics
+/// When the name cannot be a device's.
+#[must_use]
+pub fn keyed_device(name: &str, keys: &[&str]) -> DeviceKey {
+    let fingerprint = Fingerprint::parse(&format!("device-{name}")).expect("a fingerprint");
+    let keys: Vec<_> = keys.iter().map(|key| Secret::new(*key)).collect();
+    DeviceKey::of(&fingerprint, &keys)
 }
 
 /// A guest by its id.

@@ -73,10 +73,10 @@ pub struct Config {
     pub rest_door: Option<RestDoor>,
     /// Who may call.
     pub access: Access,
-    /// Hashes fingerprints before they are stored.
-    pub fingerprint_key: Option<Secret>,
-    /// Seals tokens before they are stored.
-    pub token_sealing_key: Option<SealingKey>,
+    /// Hash fingerprints before they are stored: the first for what is written, all for what is read.
+    pub fingerprint_keys: Vec<Secret>,
+    /// Seal tokens before they are stored: the first for what is written, all for what is read.
+    pub token_sealing_keys: Vec<SealingKey>,
     /// Take the client's address from the last hop of `X-Forwarded-For`.
     pub trust_proxy: bool,
     /// Where the origin listens.
@@ -152,7 +152,7 @@ pub enum RestCommands {
 }
 
 /// A key of 32 bytes. Debug shows nothing.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealingKey(pub [u8; 32]);
 
 impl std::fmt::Debug for SealingKey {
@@ -215,8 +215,8 @@ impl Config {
         }
         let rest_door = r.rest_door(host, &store);
         let access = r.access();
-        let fingerprint_key = r.text("FINGERPRINT_KEY").map(Secret::new);
-        let token_sealing_key = r.sealing_key();
+        let fingerprint_keys = r.fingerprint_keys();
+        let token_sealing_keys = r.sealing_keys();
         let trust_proxy = r.choice("TRUST_PROXY", &[("false", false), ("true", true)], false);
         let listen_addr = r.listen_addr();
         let subrequest_limit = match host {
@@ -254,8 +254,8 @@ impl Config {
             shards,
             rest_door,
             access,
-            fingerprint_key,
-            token_sealing_key,
+            fingerprint_keys,
+            token_sealing_keys,
             trust_proxy,
             listen_addr,
             subrequest_limit,

@@ -54,6 +54,9 @@ pub(super) const NAMES: [&str; 36] = [
     "SUBREQUEST_LIMIT",
 ];
 
+/// The most keys that a list of keys in rotation may have.
+const MAX_KEYS: usize = 4;
+
 pub(super) struct Reader<'a> {
     variable: &'a dyn Fn(&str) -> Result<Option<String>, String>,
     mistakes: Vec<Mistake>,
@@ -319,16 +322,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn sealing_key(&mut self) -> Option<SealingKey> {
-        let text = self.text("TOKEN_SEALING_KEY")?;
-        let key = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        if key.is_none() {
-            self.mistake(
-                "TOKEN_SEALING_KEY",
-                "must be 32 bytes in base64 (make one with: openssl rand -base64 32)",
-            );
+    pub(super) fn fingerprint_keys(&mut self) -> Vec<Secret> {
+        let rule = "must not be empty";
+        let keys = self.list("FINGERPRINT_KEY", rule, |key| !key.is_empty());
+        let keys: Vec<_> = keys.into_iter().map(Secret::new).collect();
+        self.check_rotation("FINGERPRINT_KEY", &keys);
+        keys
+    }
+
+    pub(super) fn sealing_keys(&mut self) -> Vec<SealingKey> {
+        let key_of = |text: &str| Some(SealingKey(STANDARD.decode(text).ok()?.try_into().ok()?));
+        let rule = "must be 32 bytes in base64 (make one with: openssl rand -base64 32)";
+        let keys = self.list("TOKEN_SEALING_KEY", rule, |text| key_of(text).is_some());
+        let keys: Vec<_> = keys.iter().filter_map(|text| key_of(text)).collect();
+        self.check_rotation("TOKEN_SEALING_KEY", &keys);
+        keys
+    }
+
+    /// A list of keys in rotation: the first is written with, all are read with. Each one costs work.
+    fn check_rotation<K: PartialEq>(&mut self, name: &'static str, keys: &[K]) {
+        if self.is_wrong(name) {
+            return;
         }
-        key.map(SealingKey)
+        if keys.len() > MAX_KEYS {
+            self.mistake(name, format!("must name at most {MAX_KEYS} keys"));
+        }
+        let repeats = |(nth, key)| keys.iter().take(nth).any(|earlier| earlier == key);
+        if keys.iter().enumerate().any(repeats) {
+            self.mistake(name, "must not name the same key twice");
+        }
     }
 
     pub(super) fn listen_addr(&mut self) -> SocketAddr {

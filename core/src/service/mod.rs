@@ -55,7 +55,7 @@ pub(crate) struct Rules {
     pub(crate) deadline_ms: u64,
     pub(crate) revoke_max_attempts: u32,
     pub(crate) access: Access,
-    pub(crate) fingerprint_key: Option<Secret>,
+    pub(crate) fingerprint_keys: Vec<Secret>,
     pub(crate) sealer: Sealer,
     /// Access tokens are shared through the store.
     pub(crate) shares_token: bool,
@@ -92,8 +92,8 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             deadline_ms: config.request_deadline_ms,
             revoke_max_attempts: config.revoke_max_attempts,
             access: config.access.clone(),
-            fingerprint_key: config.fingerprint_key.clone(),
-            sealer: Sealer::new(config.token_sealing_key.as_ref()),
+            fingerprint_keys: config.fingerprint_keys.clone(),
+            sealer: Sealer::new(&config.token_sealing_keys),
             shares_token: false,
             sweep_on_demand: SweepBounds {
                 devices: 1000,
@@ -180,7 +180,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     }
 
     pub(crate) fn device(&self, fingerprint: &Fingerprint) -> DeviceKey {
-        DeviceKey::of(fingerprint, self.rules.fingerprint_key.as_ref())
+        DeviceKey::of(fingerprint, &self.rules.fingerprint_keys)
     }
 
     pub(crate) fn new_flight(&self) -> FlightId {

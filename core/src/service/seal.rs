@@ -17,20 +17,20 @@ const NONCE_BYTES: usize = 12;
 /// What a shared access token is bound to; no guest's id has a space.
 const ACCESS_TOKEN: &str = "access token";
 
-/// Seals and opens tokens; without a key it stores them as they are.
+/// Seals and opens tokens; without a key it stores them as they are. The first key seals, all open.
 pub(crate) struct Sealer {
-    cipher: Option<Aes256Gcm>,
+    ciphers: Vec<Aes256Gcm>,
 }
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sealer(on: {})", self.cipher.is_some())
+        write!(f, "Sealer(keys: {})", self.ciphers.len())
     }
 }
 
 impl Sealer {
-    pub(crate) fn new(key: Option<&SealingKey>) -> Self {
-        Self { cipher: key.map(|key| Aes256Gcm::new(&key.0.into())) }
+    pub(crate) fn new(keys: &[SealingKey]) -> Self {
+        Self { ciphers: keys.iter().map(|key| Aes256Gcm::new(&key.0.into())).collect() }
     }
 
     /// A guest's token as it is to be stored. `random` must not repeat under one key.
@@ -40,7 +40,7 @@ impl Sealer {
         token: &Secret,
         random: [u8; 16],
     ) -> Result<StoredToken, &'static str> {
-        let Some(cipher) = &self.cipher else {
+        let Some(cipher) = self.ciphers.first() else {
             return Ok(StoredToken { text: token.clone(), sha256: None });
         };
         let text = seal(cipher, guest.as_str(), token, random)?;
@@ -49,20 +49,21 @@ impl Sealer {
 
     /// An access token as it is to be shared; `None` without a key.
     pub(crate) fn seal_access_token(&self, token: &Secret, random: [u8; 16]) -> Option<String> {
-        seal(self.cipher.as_ref()?, ACCESS_TOKEN, token, random).ok()
+        seal(self.ciphers.first()?, ACCESS_TOKEN, token, random).ok()
     }
 
-    /// A shared access token, or `None` when it was sealed with another key.
+    /// A shared access token, or `None` when it was sealed with a key that is not known here.
     pub(crate) fn open_access_token(&self, sealed: &str) -> Option<Secret> {
-        open(self.cipher.as_ref()?, ACCESS_TOKEN, sealed)
+        self.ciphers.iter().find_map(|cipher| open(cipher, ACCESS_TOKEN, sealed))
     }
 
-    /// The token of a guest, or `None` when it was sealed with another key or for another guest.
+    /// The token of a guest, or `None` when it was sealed with a key that is not known here or for another guest.
     pub(crate) fn open(&self, guest: &GuestId, stored: &StoredToken) -> Option<Secret> {
         if stored.sha256.is_none() {
             return Some(stored.text.clone());
         }
-        open(self.cipher.as_ref()?, guest.as_str(), stored.text.expose())
+        let text = stored.text.expose();
+        self.ciphers.iter().find_map(|cipher| open(cipher, guest.as_str(), text))
     }
 }
 
@@ -97,7 +98,7 @@ mod tests {
     }
 
     fn sealer(byte: u8) -> Sealer {
-        Sealer::new(Some(&SealingKey([byte; 32])))
+        Sealer::new(&[SealingKey([byte; 32])])
     }
 
     #[test]
@@ -108,7 +109,7 @@ mod tests {
         assert!(sealer(8).open_access_token(&sealed).is_none());
         let as_guest = StoredToken { text: Secret::new(sealed), sha256: Some(String::new()) };
         assert!(sealer(7).open(&guest("g-1"), &as_guest).is_none());
-        assert!(Sealer::new(None).seal_access_token(&token, [9; 16]).is_none());
+        assert!(Sealer::new(&[]).seal_access_token(&token, [9; 16]).is_none());
     }
 
     #[test]
@@ -119,13 +120,28 @@ mod tests {
         assert_eq!(sealer(7).open(&guest("g-1"), &stored), Some(token));
         assert_eq!(sealer(7).open(&guest("g-2"), &stored), None);
         assert_eq!(sealer(8).open(&guest("g-1"), &stored), None);
-        assert_eq!(Sealer::new(None).open(&guest("g-1"), &stored), None);
+        assert_eq!(Sealer::new(&[]).open(&guest("g-1"), &stored), None);
+    }
+
+    #[test]
+    fn the_first_key_seals_and_all_open() {
+        let token = Secret::new("token");
+        let rotated = Sealer::new(&[SealingKey([8; 32]), SealingKey([7; 32])]);
+        let before = sealer(7).seal(&guest("g-1"), &token, [9; 16]).unwrap();
+        assert_eq!(rotated.open(&guest("g-1"), &before), Some(token.clone()));
+        let shared = sealer(7).seal_access_token(&token, [9; 16]).unwrap();
+        assert_eq!(rotated.open_access_token(&shared), Some(token.clone()));
+        let after = rotated.seal(&guest("g-1"), &token, [9; 16]).unwrap();
+        assert_eq!(sealer(8).open(&guest("g-1"), &after), Some(token.clone()));
+        assert_eq!(sealer(7).open(&guest("g-1"), &after), None);
+        let shared = rotated.seal_access_token(&token, [9; 16]).unwrap();
+        assert_eq!(sealer(8).open_access_token(&shared), Some(token));
     }
 
     #[test]
     fn what_was_stored_before_there_was_a_key_still_opens() {
         let token = Secret::new("plain");
-        let stored = Sealer::new(None).seal(&guest("g-1"), &token, [0; 16]).unwrap();
+        let stored = Sealer::new(&[]).seal(&guest("g-1"), &token, [0; 16]).unwrap();
         assert_eq!(stored.text.expose(), "plain");
         assert_eq!(sealer(7).open(&guest("g-1"), &stored), Some(token));
     }

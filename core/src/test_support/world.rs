@@ -83,7 +83,7 @@ impl World {
 
     pub(crate) async fn look_async(&self) -> Look {
         let at = At { now: self.clock.now(), limits: &self.config.limits };
-        let device = DeviceKey::of(&Fingerprint::parse(FINGERPRINT).unwrap(), None);
+        let device = DeviceKey::of(&Fingerprint::parse(FINGERPRINT).unwrap(), &[]);
         let store = &self.store.inner;
         Look {
             sessions: store.list(at, &device).await.unwrap(),

@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod outbox;
 pub mod owners;
 pub mod rates;
+pub mod rotation;
 pub mod sessions;
 pub mod settling;
 pub mod totals;
@@ -108,6 +109,21 @@ macro_rules! store_suite {
                 retry_and_abandon_know_no_unknown_guest
                 abandon_forgets_pending_and_stuck_ones
             }
+            rotation {
+                sessions_under_an_older_name_belong_to_the_device
+                the_cap_holds_over_both_names
+                the_cap_holds_while_hosts_disagree_about_the_first_key
+                creates_in_flight_under_an_older_name_count_and_commit
+                an_older_names_flight_is_aborted_and_frees_its_key
+                a_replay_finds_an_older_names_record
+                a_rate_counts_over_both_names
+                what_expired_under_an_older_name_stays_expired
+                an_older_name_keeps_its_expiry
+                two_devices_become_one_with_all_revocations_filed
+                several_older_names_are_gathered
+                a_host_without_the_new_key_keeps_to_its_own_cap_and_the_next_commit_heals_it
+                what_is_gathered_leaves_nothing_under_the_older_name
+            }
             settling {
                 a_confirmed_revocation_is_forgotten
                 a_failed_revocation_is_tried_again_when_it_says
@@ -156,13 +172,14 @@ macro_rules! mount_behaviours {
 }
 
 /// The sources of the behaviours, so that none is forgotten.
-pub const SOURCES: [&str; 9] = [
+pub const SOURCES: [&str; 10] = [
     include_str!("expiry.rs"),
     include_str!("flights.rs"),
     include_str!("idempotency.rs"),
     include_str!("outbox.rs"),
     include_str!("owners.rs"),
     include_str!("rates.rs"),
+    include_str!("rotation.rs"),
     include_str!("sessions.rs"),
     include_str!("settling.rs"),
     include_str!("totals.rs"),

@@ -24,7 +24,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((config.key_prefix.as_str(), config.shards), ("msg:guest:", 1));
     assert!(config.access.operator_tokens.is_empty() && config.access.issue_keys.is_empty());
     assert!(config.access.allowed_origins.is_empty());
-    assert!(config.fingerprint_key.is_none() && config.token_sealing_key.is_none());
+    assert!(config.fingerprint_keys.is_empty() && config.token_sealing_keys.is_empty());
     assert!(!config.trust_proxy);
     assert_eq!(config.listen_addr.to_string(), "127.0.0.1:8787");
     assert_eq!((config.log_format, config.log_level), (LogFormat::Text, tracing::Level::INFO));
@@ -74,9 +74,23 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         &["https://x", "http://x:80,https://[::1]:1"],
     ),
     (
+        "FINGERPRINT_KEY",
+        &[",", "new,", ",old", "a,,b", "same,same", "a,b,c,d,e"],
+        &["one", "new, old", "a,b,c,d"],
+    ),
+    (
         "TOKEN_SEALING_KEY",
-        &["short", "AAAA", "!"],
-        &["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="],
+        &[
+            "short",
+            "AAAA",
+            "!",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ],
+        &[
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ],
     ),
     ("RATE_LIMIT_PER_DEVICE", &["-1", "1000001"], &["0", "1000000"]),
     ("RATE_LIMIT_PER_IP", &["-1", "1000001"], &["0", "1000000"]),

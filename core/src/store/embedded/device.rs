@@ -69,6 +69,17 @@ impl Rate {
             .then(|| UnixMillis::new(rate.window.saturating_add(1).saturating_mul(RATE_WINDOW_MS)))
     }
 
+    /// The later window; the issues of both where it is the same one.
+    pub(super) fn and(self, other: Self) -> Self {
+        match self.window.cmp(&other.window) {
+            std::cmp::Ordering::Less => other,
+            std::cmp::Ordering::Greater => self,
+            std::cmp::Ordering::Equal => {
+                Self { window: self.window, count: self.count.saturating_add(other.count) }
+            }
+        }
+    }
+
     pub(super) fn count(&mut self, now: UnixMillis) {
         *self = self.in_force(now);
         self.count = self.count.saturating_add(1);

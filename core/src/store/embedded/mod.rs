@@ -3,6 +3,7 @@
 //! lives as long as its process.
 
 mod device;
+mod gather;
 mod outbox;
 mod state;
 

@@ -17,20 +17,21 @@ const SKEW_MS: u64 = 3_600_000;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    devices: HashMap<DeviceKey, Device>,
-    due: BTreeSet<(UnixMillis, DeviceKey)>,
+    pub(super) devices: HashMap<DeviceKey, Device>,
+    pub(super) due: BTreeSet<(UnixMillis, DeviceKey)>,
     flights: BTreeSet<(UnixMillis, FlightId)>,
     deadlines: HashMap<FlightId, UnixMillis>,
     address_rates: HashMap<String, Rate>,
     /// Devices that may have become empty, by when to look at them.
-    idle: BTreeSet<(UnixMillis, DeviceKey)>,
+    pub(super) idle: BTreeSet<(UnixMillis, DeviceKey)>,
     pub(super) outbox: Outbox,
     pub(super) cool_until: UnixMillis,
-    totals: Stats,
+    pub(super) totals: Stats,
 }
 
 impl State {
     pub(super) fn admit(&mut self, at: At<'_>, admit: &Admit<'_>) -> Admission {
+        self.gather(at, admit.device, admit.idempotency);
         let admission = self.decide_admission(at, admit);
         self.forget_if_empty(admit.device, at.now);
         admission
@@ -108,6 +109,7 @@ impl State {
 
     pub(super) fn commit(&mut self, at: At<'_>, commit: &Commit<'_>) -> Committed {
         let At { now, limits } = at;
+        self.gather(at, commit.device, commit.idempotency);
         let device = self.devices.entry(commit.device.clone()).or_default();
         device.flights.retain(|(_, flight)| flight != commit.flight);
         if let Some(deadline) = self.deadlines.remove(commit.flight) {
@@ -181,6 +183,7 @@ impl State {
     }
 
     pub(super) fn abort(&mut self, at: At<'_>, abort: &Abort<'_>) {
+        self.gather(at, abort.device, abort.idempotency);
         let deadline = self.deadlines.remove(abort.flight);
         if let Some(deadline) = deadline {
             self.flights.remove(&(deadline, abort.flight.clone()));
@@ -221,6 +224,7 @@ impl State {
         guest: &GuestId,
         proof: &Proof,
     ) -> Option<UnixMillis> {
+        self.gather(at, key, None);
         let device = self.devices.get_mut(key)?;
         let session = device.sessions.iter().find(|session| {
             session.guest == *guest
@@ -235,6 +239,7 @@ impl State {
     }
 
     pub(super) fn end(&mut self, at: At<'_>, key: &DeviceKey, end: &End<'_>) -> Ended {
+        self.gather(at, key, None);
         let Some(device) = self.devices.get_mut(key) else { return Ended::default() };
         let expired = device.take_expired(at.now, at.limits);
         let chosen = |session: &mut Session| match end {
@@ -259,7 +264,8 @@ impl State {
         }
     }
 
-    pub(super) fn list(&self, at: At<'_>, key: &DeviceKey) -> Vec<SessionInfo> {
+    pub(super) fn list(&mut self, at: At<'_>, key: &DeviceKey) -> Vec<SessionInfo> {
+        self.gather(at, key, None);
         let Some(device) = self.devices.get(key) else { return Vec::new() };
         device
             .sessions
@@ -363,7 +369,7 @@ impl State {
 }
 
 /// Puts a device where it belongs among the due ones, or nowhere when it has no sessions.
-fn reschedule(
+pub(super) fn reschedule(
     due: &mut BTreeSet<(UnixMillis, DeviceKey)>,
     key: &DeviceKey,
     device: &mut Device,

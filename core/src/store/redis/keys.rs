@@ -28,13 +28,10 @@ impl Keys {
         0..u32::try_from(self.bases.len()).unwrap_or(u32::MAX)
     }
 
-    /// The shard of a device: FNV-1a of its stored name, modulo the number of shards.
+    /// The shard of a device: a hash of its fingerprint, modulo the number of shards.
     #[must_use]
     pub fn shard_of(&self, device: &DeviceKey) -> u32 {
-        let hash = device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        u32::try_from(hash % (self.bases.len().max(1) as u64)).unwrap_or(0)
+        u32::try_from(device.place() % (self.bases.len().max(1) as u64)).unwrap_or(0)
     }
 
     /// What every key of a shard begins with.
@@ -55,27 +52,25 @@ impl Keys {
     }
 
     /// A device's sorted set of sessions.
-    pub(super) fn device(&self, shard: u32, device: &DeviceKey) -> String {
-        format!("{}{}", self.base(shard), device.as_str())
+    pub(super) fn device(&self, shard: u32, name: &str) -> String {
+        format!("{}{name}", self.base(shard))
     }
 
     /// A key of a device beside its sessions, such as `flight`.
-    pub(super) fn of_device(&self, shard: u32, device: &DeviceKey, what: &str) -> String {
-        format!("{}{}:{what}", self.base(shard), device.as_str())
+    pub(super) fn of_device(&self, shard: u32, name: &str, what: &str) -> String {
+        format!("{}{name}:{what}", self.base(shard))
     }
 
     /// The record of an idempotency key, scoped to its device.
-    pub(super) fn idempotency(&self, shard: u32, device: &DeviceKey, key: &Idempotency) -> String {
-        format!("{}{}:idem:{}", self.base(shard), device.as_str(), key.key_hash)
+    pub(super) fn idempotency(&self, shard: u32, name: &str, key: &Idempotency) -> String {
+        format!("{}{name}:idem:{}", self.base(shard), key.key_hash)
     }
 
     /// The device whose sorted set a key would be, read back from a scan of [`Self::scan_patterns`].
     #[must_use]
     pub fn device_of(&self, key: &str) -> Option<DeviceKey> {
         self.shards().find_map(|shard| {
-            let name = key.strip_prefix(self.base(shard))?;
-            let device = DeviceKey::from_stored(name).ok()?;
-            (self.shard_of(&device) == shard).then_some(device)
+            DeviceKey::from_shard(shard, key.strip_prefix(self.base(shard))?).ok()
         })
     }
 
@@ -104,8 +99,8 @@ mod tests {
     #[test]
     fn one_shard_has_the_tutorials_layout() {
         let keys = Keys::new("msg:guest:", 1);
-        assert_eq!(keys.device(0, &device("device-1")), "msg:guest:device-1");
-        assert_eq!(keys.of_device(0, &device("device-1"), "flight"), "msg:guest:device-1:flight");
+        assert_eq!(keys.device(0, "device-1"), "msg:guest:device-1");
+        assert_eq!(keys.of_device(0, "device-1", "flight"), "msg:guest:device-1:flight");
         assert_eq!(keys.global(0, "outbox"), "msg:guest::outbox");
     }
 
@@ -113,7 +108,7 @@ mod tests {
     fn several_shards_have_hash_tags() {
         let keys = Keys::new("msg:guest:", 4);
         assert_eq!(keys.global(3, "due"), "msg:guest:{3}::due");
-        assert_eq!(keys.device(2, &device("device-1")), "msg:guest:{2}:device-1");
+        assert_eq!(keys.device(2, "device-1"), "msg:guest:{2}:device-1");
         let spread: std::collections::BTreeSet<_> =
             (0..100).map(|n| keys.shard_of(&device(&format!("device-{n}")))).collect();
         assert_eq!(spread.len(), 4);

@@ -15,8 +15,8 @@ use crate::names::{ClaimId, DeviceKey, GuestId};
 use crate::seams::{Kv, Reply, SessionStore, StoreFault};
 use crate::store::ops::{
     Abort, AbortOutcome, Admission, Admit, At, Commit, Committed, Due, End, Ended, Expired, Fate,
-    IDEMPOTENCY_MS, Job, Proof, Revocation, RevocationState, SessionInfo, Settled, Settlement,
-    Stats, StoredToken,
+    IDEMPOTENCY_MS, Idempotency, Job, Proof, Revocation, RevocationState, SessionInfo, Settled,
+    Settlement, Stats, StoredToken,
 };
 use crate::store::script::Script;
 use crate::time::UnixMillis;
@@ -84,8 +84,8 @@ impl<K: Kv> RedisStore<K> {
     fn flight_keys(&self, device: &DeviceKey, tail: &[&str]) -> (u32, Vec<String>) {
         let shard = self.keys.shard_of(device);
         let mut keys = Vec::with_capacity(5 + tail.len() + 3);
-        keys.push(self.keys.device(shard, device));
-        keys.push(self.keys.of_device(shard, device, "flight"));
+        keys.push(self.keys.device(shard, device.as_str()));
+        keys.push(self.keys.of_device(shard, device.as_str(), "flight"));
         keys.extend(["due", "slide", "flights"].map(|what| self.keys.global(shard, what)));
         keys.extend(tail.iter().map(|what| self.keys.global(shard, what)));
         (shard, keys)
@@ -94,9 +94,36 @@ impl<K: Kv> RedisStore<K> {
     /// The keys of scripts about a device's sessions.
     fn device_keys(&self, device: &DeviceKey, tail: &[&str]) -> Vec<String> {
         let shard = self.keys.shard_of(device);
-        let mut keys = vec![self.keys.device(shard, device)];
+        let mut keys = vec![self.keys.device(shard, device.as_str())];
         keys.extend(["due", "slide"].iter().chain(tail).map(|what| self.keys.global(shard, what)));
         keys
+    }
+
+    /// Adds what the prelude's `gather` wants, where a device has older names.
+    fn gather(
+        &self,
+        device: &DeviceKey,
+        idempotency: Option<&Idempotency>,
+        keys: &mut Vec<String>,
+        args: &mut Vec<Bytes>,
+    ) {
+        if device.older().is_empty() {
+            return;
+        }
+        let shard = self.keys.shard_of(device);
+        keys.extend(
+            ["due", "slide", "outbox", "jobs", "ages", "stats"]
+                .map(|what| self.keys.global(shard, what)),
+        );
+        args.push(flag(idempotency.is_some()));
+        for name in
+            std::iter::once(device.as_str()).chain(device.older().iter().map(String::as_str))
+        {
+            keys.push(self.keys.device(shard, name));
+            keys.extend(["flight", "rate"].map(|what| self.keys.of_device(shard, name, what)));
+            keys.extend(idempotency.map(|key| self.keys.idempotency(shard, name, key)));
+            args.push(text(name));
+        }
     }
 }
 
@@ -123,6 +150,10 @@ fn answers<T>(
 
 fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn flag(flag: bool) -> Bytes {
+    Bytes::from_static(if flag { b"1" } else { b"0" })
 }
 
 fn number(number: u64) -> Bytes {
@@ -152,10 +183,10 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         let limits = at.limits;
         let (shard, mut keys) = self.flight_keys(admit.device, &["cool", "stats"]);
         if let Some(key) = admit.idempotency {
-            keys.push(self.keys.idempotency(shard, admit.device, key));
+            keys.push(self.keys.idempotency(shard, admit.device.as_str(), key));
         }
         if limits.rate_per_device > 0 {
-            keys.push(self.keys.of_device(shard, admit.device, "rate"));
+            keys.push(self.keys.of_device(shard, admit.device.as_str(), "rate"));
         }
         let rate_per_ip = match admit.address_hash {
             Some(hash) if limits.rate_per_ip > 0 => {
@@ -164,7 +195,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             }
             _ => 0,
         };
-        let args = vec![
+        let mut args = vec![
             now(at),
             text(admit.device.as_str()),
             text(admit.flight.as_str()),
@@ -173,10 +204,11 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             number(limits.ttl_ms),
             number(limits.max_age_ms),
             text(admit.idempotency.map_or("", |key| &key.body_hash)),
-            text(if admit.idempotency.is_some_and(|key| key.overwrite) { "1" } else { "0" }),
+            flag(admit.idempotency.is_some_and(|key| key.overwrite)),
             number(limits.rate_per_device.into()),
             number(rate_per_ip.into()),
         ];
+        self.gather(admit.device, admit.idempotency, &mut keys, &mut args);
         reply::admission(&self.run(&scripts::ADMIT, keys, args).await?)
     }
 
@@ -185,9 +217,9 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         let (shard, mut keys) =
             self.flight_keys(commit.device, &["outbox", "jobs", "ages", "stats"]);
         if let Some(key) = commit.idempotency {
-            keys.push(self.keys.idempotency(shard, commit.device, key));
+            keys.push(self.keys.idempotency(shard, commit.device.as_str(), key));
         }
-        let args = vec![
+        let mut args = vec![
             now(at),
             text(commit.device.as_str()),
             text(commit.flight.as_str()),
@@ -199,6 +231,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             text(commit.idempotency.map_or("", |key| &key.body_hash)),
             number(IDEMPOTENCY_MS),
         ];
+        self.gather(commit.device, commit.idempotency, &mut keys, &mut args);
         reply::committed(&self.run(&scripts::COMMIT, keys, args).await?)
     }
 
@@ -206,7 +239,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         let (shard, mut keys) =
             self.flight_keys(abort.device, &["outbox", "jobs", "ages", "stats"]);
         if let Some(key) = abort.idempotency {
-            keys.push(self.keys.idempotency(shard, abort.device, key));
+            keys.push(self.keys.idempotency(shard, abort.device.as_str(), key));
         }
         let (outcome, guest) = match abort.outcome {
             AbortOutcome::Refused => ("refused", ""),
@@ -214,13 +247,17 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             AbortOutcome::CommitFailed(guest) => ("commit_failed", guest.as_str()),
             AbortOutcome::Withdrawn(guest) => ("withdrawn", guest.as_str()),
         };
-        let args = vec![
+        let mut args = vec![
             now(at),
             text(abort.device.as_str()),
             text(abort.flight.as_str()),
             text(outcome),
             text(guest),
+            number(at.limits.ttl_ms),
+            number(at.limits.max_age_ms),
+            flag(abort.idempotency.is_some()),
         ];
+        self.gather(abort.device, abort.idempotency, &mut keys, &mut args);
         reply::integer(&self.run(&scripts::ABORT, keys, args).await?).map(|_| ())
     }
 
@@ -231,7 +268,8 @@ impl<K: Kv> SessionStore for RedisStore<K> {
         guest: &GuestId,
         proof: &Proof,
     ) -> Result<Option<UnixMillis>, StoreFault> {
-        let args = vec![
+        let mut keys = self.device_keys(device, &[]);
+        let mut args = vec![
             now(at),
             text(device.as_str()),
             text(guest.as_str()),
@@ -240,7 +278,8 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             number(at.limits.ttl_ms),
             number(at.limits.max_age_ms),
         ];
-        match self.run(&scripts::RENEW, self.device_keys(device, &[]), args).await? {
+        self.gather(device, None, &mut keys, &mut args);
+        match self.run(&scripts::RENEW, keys, args).await? {
             Reply::Nil => Ok(None),
             expiry => reply::time(&expiry).map(Some),
         }
@@ -259,7 +298,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             }
             End::All => ("all", "", "", ""),
         };
-        let args = vec![
+        let mut args = vec![
             now(at),
             text(device.as_str()),
             text(which),
@@ -269,25 +308,30 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             number(at.limits.ttl_ms),
             number(at.limits.max_age_ms),
         ];
-        let keys = self.device_keys(device, &["outbox", "jobs", "ages", "stats"]);
+        let mut keys = self.device_keys(device, &["outbox", "jobs", "ages", "stats"]);
+        self.gather(device, None, &mut keys, &mut args);
         reply::ended(&self.run(&scripts::END, keys, args).await?)
     }
 
     async fn list(&self, at: At<'_>, device: &DeviceKey) -> Result<Vec<SessionInfo>, StoreFault> {
-        let args = vec![
+        let mut keys = self.device_keys(device, &[]);
+        let mut args = vec![
             now(at),
             text(device.as_str()),
             number(at.limits.ttl_ms),
             number(at.limits.max_age_ms),
         ];
-        reply::sessions(&self.run(&scripts::LIST, self.device_keys(device, &[]), args).await?)
+        self.gather(device, None, &mut keys, &mut args);
+        reply::sessions(&self.run(&scripts::LIST, keys, args).await?)
     }
 
     async fn due(&self, at: At<'_>, limit: usize) -> Result<Due, StoreFault> {
         let args = [now(at), number(limit as u64)];
         let replies = self.run_everywhere(&scripts::DUE, &["due", "flights", "stats"], &args).await;
         let (mut all, mut devices) = (Due::default(), Vec::new());
-        for (due, since) in answers("due", replies.into_iter().map(|reply| reply::due(&reply?)))? {
+        let replies =
+            self.keys.shards().zip(replies).map(|(shard, reply)| reply::due(&reply?, shard));
+        for (due, since) in answers("due", replies)? {
             devices.extend(since);
             all.orphaned += due.orphaned;
             all.set_aside += due.set_aside;
@@ -305,7 +349,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             let mut keys: Vec<_> = ["due", "slide", "outbox", "jobs", "ages", "stats"]
                 .map(|what| self.keys.global(shard, what))
                 .into();
-            keys.extend(of_shard(shard).map(|device| self.keys.device(shard, device)));
+            keys.extend(of_shard(shard).map(|device| self.keys.device(shard, device.as_str())));
             let mut args = vec![now(at), number(at.limits.ttl_ms), number(at.limits.max_age_ms)];
             args.extend(of_shard(shard).map(|device| text(device.as_str())));
             self.run(&scripts::EXPIRE, keys, args)

@@ -156,11 +156,14 @@ pub(super) fn sessions(reply: &Reply) -> Result<Vec<SessionInfo>, StoreFault> {
 }
 
 /// What one shard answers to `due`: its devices apart, each with since when it is due.
-pub(super) fn due(reply: &Reply) -> Result<(Due, Vec<(UnixMillis, DeviceKey)>), StoreFault> {
+pub(super) fn due(
+    reply: &Reply,
+    shard: u32,
+) -> Result<(Due, Vec<(UnixMillis, DeviceKey)>), StoreFault> {
     let ([orphaned, set_aside], rest) = head(reply)?;
     warn_set_aside("due", integer(set_aside)?);
     let device = |[name, since]: &[Reply; 2]| {
-        let name = DeviceKey::from_stored(string(name)?)
+        let name = DeviceKey::from_shard(shard, string(name)?)
             .map_err(|_| unreadable("expected a device's name"));
         Ok((time(since)?, name?))
     };
@@ -269,7 +272,7 @@ mod tests {
             assert!(
                 admission(reply).is_err() && committed(reply).is_err() && stats(reply).is_err()
             );
-            assert!(settled(reply).is_err() && expired(reply).is_err() && due(reply).is_err());
+            assert!(settled(reply).is_err() && expired(reply).is_err() && due(reply, 0).is_err());
         }
     }
 }

@@ -20,12 +20,12 @@ macro_rules! scripts {
     };
 }
 scripts! {
-    ADMIT "admit" ["base" "json" "expiry"]
-    COMMIT "commit" ["base" "names" "json" "sessions" "filing" "expiry"]
-    ABORT "abort" ["base" "names" "json" "sessions" "filing" "expiry"]
-    RENEW "renew" ["base" "names" "json" "sessions" "expiry" "proof"]
-    END "end" ["base" "names" "json" "sessions" "filing" "expiry" "proof"]
-    LIST "list" ["base" "names" "json" "sessions" "expiry"]
+    ADMIT "admit" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
+    COMMIT "commit" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
+    ABORT "abort" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
+    RENEW "renew" ["base" "names" "json" "sessions" "filing" "expiry" "gather" "proof"]
+    END "end" ["base" "names" "json" "sessions" "filing" "expiry" "gather" "proof"]
+    LIST "list" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
     DUE "due" ["base" "names"]
     EXPIRE "expire" ["base" "names" "json" "sessions" "filing" "expiry"]
     CLAIM "claim" ["base" "names" "json" "jobs"]

@@ -1,13 +1,20 @@
 -- admit: leave to create a guest for a device.
 -- KEYS 1 device, 2 device's creates in flight, 3 due, 4 slide, 5 all creates in flight, 6 cool, 7 stats;
---      then, each only when asked for: idempotency record, device's rate, address's rate
+--      then, each only when asked for: idempotency record, device's rate, address's rate; then what `gather` wants
 -- ARGV 1 now, 2 device name, 3 flight id, 4 flight deadline, 5 cap, 6 ttl, 7 max age, 8 body hash or '',
---      9 overwrite a finished record (0/1), 10 device's rate limit, 11 address's rate limit (0 = none)
+--      9 overwrite a finished record (0/1), 10 device's rate limit, 11 address's rate limit (0 = none);
+--      then what `gather` wants
 -- Returns {answer, detail, set aside}: granted | replay <record> | in_flight | mismatch | cool <until> |
 --      rate <until> | busy
 -- Repeatable: a flight that is admitted stays admitted, and is counted once.
 local now, name, flight, cap = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
 local aside, nth = 0, 8
+
+if #ARGV > 11 then
+  -- Needs memory and changes nothing, so that a full Redis refuses the create although gathering needs none.
+  redis.call('ZADD', KEYS[3], 'XX', 0, '')
+  gather(11, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
+end
 
 -- Comes first so that a key of the wrong type refuses the create instead of the commit.
 if redis.call('ZCARD', KEYS[1]) > 0 and not time_of(redis.call('ZSCORE', KEYS[3], name)) then

@@ -1,14 +1,19 @@
 -- commit: records a created guest; evicts the oldest until the cap holds; slides the device's expiry.
 -- KEYS 1 device, 2 device's creates in flight, 3 due, 4 slide, 5 all creates in flight, 6 outbox, 7 jobs,
---      8 ages, 9 stats; then idempotency record, when asked for
+--      8 ages, 9 stats; then idempotency record, when asked for; then what `gather` wants
 -- ARGV 1 now, 2 device name, 3 flight id, 4 guest id, 5 member JSON without its closing brace, 6 cap, 7 ttl,
---      8 max age, 9 body hash or '', 10 how long an idempotency record lasts
+--      8 max age, 9 body hash or '', 10 how long an idempotency record lasts; then what
+--      `gather` wants
 -- Returns {created at, expires at, evicted, expired, set aside}
 -- Repeatable: a guest that has its session, or its revocation, is not committed again.
 local now, name, flight, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local cap, ttl, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 -- Comes first: it needs no memory, so that all the rest may be written although memory is full.
 redis.call('ZREM', KEYS[2], flight)
+if #ARGV > 10 then
+  gather(10, now, ttl, max_age)
+  redis.call('ZREM', KEYS[2], flight)
+end
 local found, aside = sessions(KEYS[1])
 
 local function release() redis.call('ZREM', KEYS[5], flight) end

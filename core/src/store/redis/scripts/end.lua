@@ -1,12 +1,13 @@
 -- end: ends one session or all of a device's, and files a revocation for each.
--- KEYS 1 device, 2 due, 3 slide, 4 outbox, 5 jobs, 6 ages, 7 stats
+-- KEYS 1 device, 2 due, 3 slide, 4 outbox, 5 jobs, 6 ages, 7 stats; then what `gather` wants
 -- ARGV 1 now, 2 device name, 3 which: one | own | all, 4 guest id or '', 5 token or '', 6 its SHA-256 or '',
---      7 ttl, 8 max age
+--      7 ttl, 8 max age; then what `gather` wants
 -- Returns {ended, expired}: sessions met that had expired are dropped too, as expired
 -- Repeatable: a session that is gone is not ended again.
 local now, name, which = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local ttl, max_age = tonumber(ARGV[7]), tonumber(ARGV[8])
 even_when_full(KEYS[2])
+gather(8, now, ttl, max_age)
 local found = sessions(KEYS[1])
 if #found == 0 then
   unschedule(KEYS[2], KEYS[3], name)

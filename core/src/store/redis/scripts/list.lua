@@ -1,8 +1,12 @@
 -- list: the live sessions of a device, oldest first.
--- KEYS 1 device, 2 due, 3 slide
--- ARGV 1 now, 2 device name, 3 ttl, 4 max age
+-- KEYS 1 device, 2 due, 3 slide; then what `gather` wants
+-- ARGV 1 now, 2 device name, 3 ttl, 4 max age; then what `gather` wants
 -- Returns {set aside, then guest id, created at, expires at for each}
 local now, name, ttl, max_age = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+if #ARGV > 4 then
+  even_when_full(KEYS[2])
+  gather(4, now, ttl, max_age)
+end
 local found, aside = sessions(KEYS[1])
 local out = {int(aside)}
 if #found == 0 then return out end
