@@ -1,47 +1,124 @@
-//! Both stores are one: the same random histories get the same answers and leave the same state, whatever
-//! the interleaving, the clocks, the limits and the repetitions.
+//! All stores are one: the same random histories get the same answers and leave the same state in memory, in
+//! Redis, in a Cluster and behind the REST door, whatever the interleaving, the clocks, the limits, the order of
+//! the clients' keys and the repetitions.
 
 mod drive;
 mod history;
+mod words;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use genesys_sim::Sim;
+use guestpass_core::secret::Secret;
 use guestpass_core::store::embedded::EmbeddedStore;
 use guestpass_core::store::redis::{Keys, RedisStore};
+use guestpass_core::store::upstash::UpstashKv;
+use guestpass_server::clock::SystemClock;
+use guestpass_server::http_client;
 use guestpass_server::kv::RedisKv;
+use guestpass_tests::origin::{Origin, start_pair};
+use guestpass_tests::redis_cluster::RedisCluster;
 use guestpass_tests::redis_server::RedisServer;
 use proptest::collection::vec;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::drive::{Named, Shards, Store};
 
 const REGRESSIONS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/store_equivalence.txt");
 
 /// Histories that are tried, unless `PROPTEST_CASES` says another number.
-const CASES: u32 = 64;
+const CASES: u32 = 24;
+const CASES_OF_SHARDS: u32 = 8;
 
-fn config() -> Config {
+const TOKEN: &str = "a-token-of-the-tests";
+
+fn config(cases: u32) -> Config {
     let mut config = Config {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         ..Config::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = CASES;
+        config.cases = cases;
     }
     config
+}
+
+/// Tries histories on the embedded store and on the stores that there are under a prefix.
+fn run(runtime: &Runtime, shards: Shards, cases: u32, stores: impl Fn(&str) -> Vec<Named>) {
+    let made = AtomicU32::new(0);
+    let histories = vec(history::step(), 1..60);
+    let outcome = TestRunner::new(config(cases)).run(&histories, |history| {
+        let prefix = format!("eq{}:", made.fetch_add(1, Ordering::Relaxed));
+        let mut all =
+            vec![Named { name: "embedded", store: Store::Embedded(EmbeddedStore::new()) }];
+        all.extend(stores(&prefix));
+        runtime.block_on(drive::compare(&all, shards, &history))
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+fn redis(name: &'static str, kv: &RedisKv, prefix: &str, shards: u32) -> Named {
+    let store = RedisStore::new(kv.clone(), Keys::new(prefix, shards));
+    Named { name, store: Store::Redis(store) }
+}
+
+fn rest(name: &'static str, door: &Door, prefix: &str, shards: u32) -> Named {
+    let (client, url) = (door.client.clone(), door.url.clone());
+    let kv = UpstashKv::new(client, SystemClock, url, &Secret::new(TOKEN));
+    let keys = Keys::new(&format!("rest-{prefix}"), shards);
+    Named { name, store: Store::Rest(RedisStore::new(kv.expect("a token"), keys)) }
+}
+
+/// An origin that opens a Redis to REST callers.
+struct Door {
+    url: String,
+    client: reqwest::Client,
+    _servers: (Sim, Origin),
+}
+
+async fn open_door(redis_url: &str, shards: &str) -> Door {
+    let settings = [
+        ("REDIS_URL", redis_url),
+        ("REDIS_SHARDS", shards),
+        ("REDIS_REST_TOKEN", TOKEN),
+        // Only the test uses this Redis.
+        ("SWEEP_INTERVAL_MS", "3600000"),
+    ];
+    let (sim, origin) = start_pair(&settings).await;
+    let url = format!("http://{}/redis", origin.addr);
+    let client = http_client::build(Duration::from_secs(10)).expect("TLS can be set up");
+    Door { url, client, _servers: (sim, origin) }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }
 
 #[test]
 fn the_stores_answer_alike_whatever_happens() {
     let server = RedisServer::start();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = runtime();
     let _entered = runtime.enter();
-    let store =
-        RedisStore::new(RedisKv::new(&server.target()).expect("a valid URL"), Keys::new("eq:", 1));
-    let histories = vec(history::step(), 1..60);
-    let outcome = TestRunner::new(config()).run(&histories, |history| {
-        server.query::<()>(&["FLUSHALL"]);
-        runtime.block_on(drive::compare(&EmbeddedStore::new(), &store, &history))
+    let door = runtime.block_on(open_door(&server.url(), "1"));
+    let kv = RedisKv::new(&server.target()).expect("a valid URL");
+    run(&runtime, Shards::One, CASES, |prefix| {
+        vec![redis("redis", &kv, prefix, 1), rest("rest", &door, prefix, 1)]
     });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
+}
+
+#[test]
+fn stores_of_several_shards_answer_like_one() {
+    let cluster = RedisCluster::start();
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let door = runtime.block_on(open_door(&cluster.url(), "4"));
+    let kv = RedisKv::new(&cluster.target()).expect("valid URLs");
+    run(&runtime, Shards::Several, CASES_OF_SHARDS, |prefix| {
+        vec![redis("cluster", &kv, prefix, 4), rest("rest on the cluster", &door, prefix, 4)]
+    });
 }
