@@ -113,6 +113,7 @@ macro_rules! store_suite {
                 sessions_under_an_older_name_belong_to_the_device
                 the_cap_holds_over_both_names
                 the_cap_holds_while_hosts_disagree_about_the_first_key
+                a_commit_meets_what_came_under_the_other_name_since_it_was_admitted
                 creates_in_flight_under_an_older_name_count_and_commit
                 an_older_names_flight_is_aborted_and_frees_its_key
                 a_replay_finds_an_older_names_record

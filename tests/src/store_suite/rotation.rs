@@ -84,6 +84,24 @@ pub async fn the_cap_holds_while_hosts_disagree_about_the_first_key<S: SessionSt
     assert_eq!(s.stats().await.in_flight, 0);
 }
 
+pub async fn a_commit_meets_what_came_under_the_other_name_since_it_was_admitted<
+    S: SessionStore,
+>(
+    store: &S,
+) {
+    let s = Scene::new(store);
+    for n in 0..4 {
+        let (one, other) = (s.flight(), s.flight());
+        assert_eq!(s.admit(&new_first(), &one).await, Admission::Granted);
+        assert_eq!(s.admit(&old_first(), &other).await, Admission::Granted);
+        s.commit(&old_first(), &other, &guest(&format!("o{n}"))).await;
+        s.commit(&new_first(), &one, &guest(&format!("n{n}"))).await;
+        let total = s.guests(&old()).await.len() + s.guests(&new()).await.len();
+        assert!(total <= 3, "{total}");
+    }
+    assert_eq!(s.stats().await.counter(Counter::Evicted), 5);
+}
+
 pub async fn creates_in_flight_under_an_older_name_count_and_commit<S: SessionStore>(store: &S) {
     let s = Scene::new(store);
     let flights = [s.flight(), s.flight(), s.flight()];

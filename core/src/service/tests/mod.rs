@@ -3,6 +3,7 @@
 mod balance;
 mod cancelled;
 mod drains;
+mod fault_points;
 mod faults;
 mod rest;
 mod retry;
