@@ -69,8 +69,8 @@ Environment variables, with their defaults. NAME_FILE instead of NAME reads the 
                               instead of REDIS_URL: Redis by the Upstash REST protocol
   REDIS_KEY_PREFIX            msg:guest:
   REDIS_SHARDS                1; 2 or more with a Cluster
-  TOKEN_SEALING_KEY           none; 32 bytes in base64 with which tokens are encrypted
-  FINGERPRINT_KEY             none; a secret with which fingerprints are hashed
+  TOKEN_SEALING_KEY           none; 32 bytes in base64 with which tokens are encrypted, or several keys
+  FINGERPRINT_KEY             none; a secret with which fingerprints are hashed, or several
  Redis for Workers, by the Upstash REST protocol, at /redis
   REDIS_REST_TOKEN            none: closed; the bearer token that opens it (needs REDIS_URL)
   REDIS_REST_COMMANDS         scripts: only what guestpass itself runs; all: every command

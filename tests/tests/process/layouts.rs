@@ -1,6 +1,6 @@
 //! Redis as it may stand: keys sealed and hashed, several shards, a Cluster.
 
-use guestpass_tests::host::{issue, run, sessions, start_sim};
+use guestpass_tests::host::{OPERATOR, issue, run, sessions, start_sim};
 use guestpass_tests::http_client::Request;
 use guestpass_tests::http_suite::Session;
 use guestpass_tests::origin::Origin;
@@ -97,6 +97,60 @@ fn with_a_fingerprint_key_no_fingerprint_stands_in_redis() {
         eventually("all are revoked", ms(10_000), async || world.alive().is_empty().then_some(()))
             .await;
         assert!(world.sim.invalidated(&first.guest_id));
+    });
+}
+
+/// The keys of three steps: the old ones, both with the new ones last, both with the new ones first.
+fn steps(name: &'static str, old: &str, new: &str) -> [(&'static str, String); 3] {
+    [(name, old.to_owned()), (name, format!("{old},{new}")), (name, format!("{new},{old}"))]
+}
+
+#[test]
+fn keys_are_rotated_while_servers_disagree_and_the_cap_holds() {
+    run(async {
+        const NEW: &str = "IB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=";
+        let world = World::new().await;
+        let (hashing, sealing) =
+            (steps("FINGERPRINT_KEY", "old", "new"), steps("TOKEN_SEALING_KEY", KEY, NEW));
+        let mut origins = Vec::new();
+        for (hashing, sealing) in hashing.iter().zip(&sealing) {
+            let settings = [
+                (hashing.0, hashing.1.as_str()),
+                (sealing.0, sealing.1.as_str()),
+                ("SWEEP_INTERVAL_MS", "500"),
+            ];
+            origins.push(world.origin(&settings).await);
+        }
+        let [old, old_first, new_first] = &origins[..] else { unreachable!() };
+        let keyed = issue("rotated-device").header("Idempotency-Key", "key-1");
+        let first = Session::of(&old.send(&keyed).await);
+        // Before the next step every server can read what the next will write; this one is gone then.
+        for (n, origin) in [old_first, new_first, old_first, new_first].into_iter().enumerate() {
+            let replay = origin.send(&keyed).await;
+            assert_eq!(replay.header("idempotency-replayed"), Some("true"), "{n}");
+            assert_eq!(Session::of(&replay), first);
+            let renewed = origin.send(&own("POST", "rotated-device", &first, "/renew")).await;
+            assert_eq!(renewed.status, 200, "{n}");
+        }
+        let issues = (0..12).map(|n| {
+            let origin = if n % 2 == 0 { old_first } else { new_first };
+            async move { origin.send(&issue("rotated-device")).await.status }
+        });
+        for status in futures_util::future::join_all(issues).await {
+            assert!(matches!(status, 201 | 429), "{status}");
+        }
+        for origin in [old_first, new_first] {
+            let list = origin
+                .send(&Request::new("GET", &sessions("rotated-device")).bearer(OPERATOR))
+                .await;
+            assert_eq!(list.json()["sessions"].as_array().map(Vec::len), Some(3));
+        }
+        eventually("only the cap is alive", ms(10_000), async || {
+            (world.alive().len() == 3).then_some(())
+        })
+        .await;
+        let names: Vec<String> = world.redis.ask(&["ZRANGE", "msg:guest::due", "0", "-1"]);
+        assert_eq!(names.len(), 1, "{names:?}");
     });
 }
 
