@@ -99,7 +99,7 @@ impl<K: Kv> RedisStore<K> {
         keys
     }
 
-    /// Adds what the prelude's `gather` wants, where a device has older names.
+    /// Adds what the shared `gather` wants, where a device has older names.
     fn gather(
         &self,
         device: &DeviceKey,
@@ -168,7 +168,7 @@ fn now(at: At<'_>) -> Bytes {
 fn open_member(guest: &GuestId, token: &StoredToken) -> Result<Bytes, StoreFault> {
     let unwritable = |_| StoreFault::Refused("a token that cannot be written as JSON".to_owned());
     let quoted = serde_json::to_string(token.text.expose()).map_err(unwritable)?;
-    // The order of these fields is what the prelude's fast path knows; guest ids need no escaping.
+    // The order of these fields is what the fast path of `sessions.lua` knows; guest ids need no escaping.
     let mut member = format!(r#"{{"guestId":"{guest}","guestToken":{quoted}"#);
     if let Some(hash) = &token.sha256 {
         member.push_str(r#","tokenSha256":""#);
