@@ -73,9 +73,10 @@ impl World {
         count.unwrap_or(0)
     }
 
-    /// Waits until no create is in flight and no revocation pending.
+    /// Waits until no create is in flight and no revocation pending. One that failed several times waits for
+    /// up to a minute before it is tried again.
     pub(crate) async fn at_rest(&self) {
-        eventually("nothing is under way", ms(40_000), async || {
+        eventually("nothing is under way", ms(150_000), async || {
             let left = |key| self.redis.query::<u64>(&["ZCARD", key]);
             (left("msg:guest::flights") + left("msg:guest::outbox") == 0).then_some(())
         })
