@@ -10,8 +10,6 @@ use guestpass_tests::real_time::eventually;
 use guestpass_tests::redis_server::RedisServer;
 use guestpass_tests::wait::{ms, pause};
 
-use crate::world::Ask as _;
-
 const CLIENT_SECRET: &str = "confidential-client-secret";
 const OPERATORS: &str = "confidential-operator-token";
 const SITE: &str = "confidential-site-key";
@@ -132,7 +130,7 @@ fn no_secret_and_no_fingerprint_is_logged_or_answered_or_stands_in_a_url() {
         let mut answers = Answers(String::new());
         busy(&origin, &mut answers).await;
         sim.revoke_tokens();
-        redis.ask::<()>(&["SCRIPT", "FLUSH"]);
+        redis.query::<()>(&["SCRIPT", "FLUSH"]);
         busy(&origin, &mut answers).await;
         redis.kill_hard();
         answers.note(&origin.send(&issue(&format!("{DEVICE}-0")).bearer(SITE)).await);

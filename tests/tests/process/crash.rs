@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::world::{Ask as _, Dice, World, end_all, issued};
+use crate::world::{Dice, World, end_all, issued};
 
 const ROUNDS: u64 = 6;
 /// Devices of one round: places of creates that were killed keep a device busy through the next ones.
@@ -63,7 +63,7 @@ fn no_guest_is_lost_when_the_process_is_killed_at_any_moment() {
                 client.await.expect("the load is answered as it should be");
             }
         }
-        let in_flight: u64 = world.redis.ask(&["ZCARD", "msg:guest::flights"]);
+        let in_flight: u64 = world.redis.query(&["ZCARD", "msg:guest::flights"]);
         println!(
             "{} guests, {in_flight} creates in flight, {} revocations pending after the last kill",
             world.sim.guests().len(),
@@ -153,9 +153,9 @@ fn a_process_told_to_stop_answers_what_is_under_way_and_keeps_no_lease() {
         }
         let now = now_ms();
         let pending: Vec<(String, u64)> =
-            world.redis.ask(&["ZRANGE", "msg:guest::outbox", "0", "-1", "WITHSCORES"]);
+            world.redis.query(&["ZRANGE", "msg:guest::outbox", "0", "-1", "WITHSCORES"]);
         for (guest, at) in &pending {
-            let job: String = world.redis.ask(&["HGET", "msg:guest::jobs", guest]);
+            let job: String = world.redis.query(&["HGET", "msg:guest::jobs", guest]);
             let job: Value = serde_json::from_str(&job).expect("a job is JSON");
             assert!(job["claim"].is_null(), "the lease outlives the process: {job}");
             assert!(*at <= now, "released, but due only at {at}: {job}");
@@ -164,6 +164,6 @@ fn a_process_told_to_stop_answers_what_is_under_way_and_keeps_no_lease() {
         let revoked = 40 - pending.len();
         assert_eq!(world.sim.guests().len() - world.sim.live_guests().len(), revoked);
         assert_eq!(world.counter("revoked"), revoked as u64);
-        assert_eq!(world.redis.ask::<u64>(&["ZCARD", "msg:guest::flights"]), 0);
+        assert_eq!(world.redis.query::<u64>(&["ZCARD", "msg:guest::flights"]), 0);
     });
 }

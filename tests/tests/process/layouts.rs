@@ -9,19 +9,19 @@ use guestpass_tests::redis_cluster::RedisCluster;
 use guestpass_tests::redis_server::RedisServer;
 use guestpass_tests::wait::ms;
 
-use crate::world::{Ask as _, World, at_once, end_all, issued, own};
+use crate::world::{World, at_once, end_all, issued, own};
 
 const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 /// Every key with all that it holds, as text.
 fn dump(redis: &RedisServer) -> String {
-    let keys: Vec<String> = redis.ask(&["KEYS", "*"]);
+    let keys: Vec<String> = redis.query(&["KEYS", "*"]);
     let content = |key: &String| -> Vec<String> {
-        let kind: String = redis.ask(&["TYPE", key]);
+        let kind: String = redis.query(&["TYPE", key]);
         match kind.as_str() {
-            "zset" => redis.ask(&["ZRANGE", key, "0", "-1"]),
-            "hash" => redis.ask(&["HGETALL", key]),
-            "string" => vec![redis.ask(&["GET", key])],
+            "zset" => redis.query(&["ZRANGE", key, "0", "-1"]),
+            "hash" => redis.query(&["HGETALL", key]),
+            "string" => vec![redis.query(&["GET", key])],
             other => panic!("{key} is a {other}"),
         }
     };
@@ -81,7 +81,7 @@ fn with_a_fingerprint_key_no_fingerprint_stands_in_redis() {
         let last = issued(&origin, "hidden-device");
         let look = async {
             eventually("a create is in flight", ms(5000), async || {
-                (world.redis.ask::<u64>(&["ZCARD", "msg:guest::flights"]) == 1).then_some(())
+                (world.redis.query::<u64>(&["ZCARD", "msg:guest::flights"]) == 1).then_some(())
             })
             .await;
             dump(&world.redis)
@@ -200,7 +200,7 @@ fn four_shards_work_on_a_single_redis() {
     run(async {
         let redis = RedisServer::start();
         works_in_four_shards(&redis.url()).await;
-        let keys: Vec<String> = redis.ask(&["KEYS", "*"]);
+        let keys: Vec<String> = redis.query(&["KEYS", "*"]);
         assert!((0..4).all(|shard| {
             let base = format!("msg:guest:{{{shard}}}:");
             keys.iter().any(|key| key.starts_with(&base))

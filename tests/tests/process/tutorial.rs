@@ -7,7 +7,7 @@ use guestpass_tests::http_suite::guest_ids;
 use guestpass_tests::real_time::eventually;
 use guestpass_tests::wait::{ms, now_ms};
 
-use crate::world::{Ask as _, World, issued};
+use crate::world::{World, issued};
 
 /// `sim-client:sim-secret` for HTTP Basic.
 const BASIC: &str = "Basic c2ltLWNsaWVudDpzaW0tc2VjcmV0";
@@ -36,7 +36,7 @@ async fn made(sim: &Sim, count: usize) -> Vec<(String, String)> {
 /// Writes a guest into a device's sorted set as the tutorial does.
 fn zadd(world: &World, key: &str, at: u64, (id, token): &(String, String)) {
     let member = format!(r#"{{"guestId":"{id}","guestToken":"{token}"}}"#);
-    assert_eq!(world.redis.ask::<u64>(&["ZADD", key, &at.to_string(), &member]), 1);
+    assert_eq!(world.redis.query::<u64>(&["ZADD", key, &at.to_string(), &member]), 1);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_device_of_the_tutorial_that_nobody_touches_expires_all_the_same() {
             zadd(&world, key, now_ms() - 60_000, guest);
         }
         let lasts_until = now_ms() + 3000;
-        assert_eq!(world.redis.ask::<u64>(&["EXPIRE", key, "3"]), 1);
+        assert_eq!(world.redis.query::<u64>(&["EXPIRE", key, "3"]), 1);
         let _origin = world.origin(&[]).await;
         eventually("it expires", ms(10_000), async || world.alive().is_empty().then_some(())).await;
         let earliest = world.sim.guests().iter().map(|guest| guest.invalidated_at_ms[0]).min();

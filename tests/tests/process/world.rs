@@ -10,26 +10,7 @@ use guestpass_tests::origin::Origin;
 use guestpass_tests::real_time::eventually;
 use guestpass_tests::redis_server::RedisServer;
 use guestpass_tests::wait::{ms, now_ms, pause};
-use redis::{FromRedisValue, ToRedisArgs};
 use serde_json::Value;
-
-/// Questions to Redis while processes end.
-pub(crate) trait Ask {
-    /// Runs one command, as [`RedisServer::query`] does, and again where a signal cut it short: the end of a
-    /// child (SIGCHLD) does that to whoever is just waiting for Redis's greeting.
-    fn ask<T: FromRedisValue>(&self, command: &[impl ToRedisArgs]) -> T;
-}
-
-impl Ask for RedisServer {
-    fn ask<T: FromRedisValue>(&self, command: &[impl ToRedisArgs]) -> T {
-        loop {
-            match self.try_query(command) {
-                Err(error) if error.to_string().contains("os error 4)") => {}
-                answer => return answer.unwrap_or_else(|error| panic!("redis-server: {error}")),
-            }
-        }
-    }
-}
 
 /// A Redis and a Genesys that nobody else uses, so that keys have the default prefix.
 pub(crate) struct World {
@@ -51,26 +32,26 @@ impl World {
     /// A device's guests as they stand in its sorted set, oldest first.
     pub(crate) fn tracked(&self, fingerprint: &str) -> Vec<String> {
         let key = format!("msg:guest:{fingerprint}");
-        let members: Vec<String> = self.redis.ask(&["ZRANGE", &key, "0", "-1"]);
+        let members: Vec<String> = self.redis.query(&["ZRANGE", &key, "0", "-1"]);
         members.iter().map(|member| guest_of(member)).collect()
     }
 
     /// The guests whose revocation is pending or stuck.
     pub(crate) fn to_be_revoked(&self) -> BTreeSet<String> {
-        let keys = |key| self.redis.ask::<Vec<String>>(&["HKEYS", key]);
+        let keys = |key| self.redis.query::<Vec<String>>(&["HKEYS", key]);
         keys("msg:guest::jobs").into_iter().chain(keys("msg:guest::stuck")).collect()
     }
 
     /// A counter, as the scripts keep it.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let count: Option<u64> = self.redis.ask(&["HGET", "msg:guest::stats", name]);
+        let count: Option<u64> = self.redis.query(&["HGET", "msg:guest::stats", name]);
         count.unwrap_or(0)
     }
 
     /// Waits until no create is in flight and no revocation pending.
     pub(crate) async fn at_rest(&self) {
         eventually("nothing is under way", ms(20_000), async || {
-            let left = |key| self.redis.ask::<u64>(&["ZCARD", key]);
+            let left = |key| self.redis.query::<u64>(&["ZCARD", key]);
             (left("msg:guest::flights") + left("msg:guest::outbox") == 0).then_some(())
         })
         .await;
