@@ -12,3 +12,4 @@ pub mod redis_server;
 pub mod scene;
 pub mod store_suite;
 pub mod wait;
+pub mod world;

@@ -32,7 +32,12 @@ fn the_cap_holds_at_every_instant_over_isolates_and_origins() {
             let client = async |n: usize| {
                 for i in 0..ISSUES {
                     let host = hosts[(n + i) % hosts.len()];
-                    issued_when_free(host, DEVICES[(n / hosts.len() + i) % DEVICES.len()]).await;
+                    issued_when_free(
+                        host,
+                        DEVICES[(n / hosts.len() + i) % DEVICES.len()],
+                        ms(60_000),
+                    )
+                    .await;
                 }
             };
             join_all((0..CLIENTS).map(client)).await;

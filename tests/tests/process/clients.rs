@@ -116,7 +116,7 @@ fn bad_clients_do_not_keep_others_out_and_slow_ones_are_cut_off() {
             let bounds = Duration::from_secs(29)..Duration::from_secs(35);
             assert!(bounds.contains(&took), "cut off after {took:?}");
         }
-        issued(&origin, "patient-device-0").await;
+        issued(origin.addr, "patient-device-0").await;
         assert_eq!(world.tracked("slow-device"), [""; 0]);
         assert_eq!(world.tracked("oversize-device"), [""; 0]);
     });

@@ -48,15 +48,14 @@ fn no_guest_is_lost_when_the_process_is_killed_at_any_moment() {
             ("SWEEP_INTERVAL_MS", "100"),
         ];
         world.sim.set_latency(15, 15, 0);
-        let mut dice = Dice::new();
+        let mut dice = crate::world::dice();
         for round in 0..ROUNDS {
             let origin = world.origin(&settings).await;
             let refusal = Effect::Status { code: 500, retry_after: None, body: None };
             world.sim.fault(Fault::times(On::Invalidate, 3, refusal));
             world.sim.fault(Fault::times(On::Invalidate, 3, Effect::ResetBefore));
-            let clients: Vec<_> = (0..12)
-                .map(|_| tokio::spawn(load(origin.addr, round, Dice(dice.below(u64::MAX) | 1))))
-                .collect();
+            let clients: Vec<_> =
+                (0..12).map(|_| tokio::spawn(load(origin.addr, round, dice.split()))).collect();
             pause(ms(100 + dice.below(300))).await;
             origin.kill().await;
             for client in clients {
@@ -126,7 +125,7 @@ fn a_process_told_to_stop_answers_what_is_under_way_and_keeps_no_lease() {
     run(async {
         let world = World::new().await;
         let mut origin = world.origin(&[("MAX_SESSIONS_PER_DEVICE", "40")]).await;
-        join_all((0..40).map(|_| issued(&origin, "stopping-device"))).await;
+        join_all((0..40).map(|_| issued(origin.addr, "stopping-device"))).await;
         world.sim.set_latency(600, 600, 0);
         let ended = origin.send(&end_all("stopping-device")).await.expect(202);
         assert_eq!(ended.json()["revocations"], 40);

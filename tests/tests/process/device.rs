@@ -35,7 +35,8 @@ fn two_processes_together_never_give_a_device_more_sessions_than_its_cap() {
             let (url, stop) = (world.redis.url(), stop.clone());
             move || watch(url, "msg:guest:crowded-device", stop)
         });
-        let issues = (0..200).map(|n: usize| issued_when_free(&origins[n % 2], "crowded-device"));
+        let issues = (0..200)
+            .map(|n: usize| issued_when_free(origins[n % 2].addr, "crowded-device", ms(30_000)));
         let sessions = join_all(issues).await;
         world.at_rest().await;
         stop.store(true, Ordering::Relaxed);
@@ -62,10 +63,10 @@ fn sessions_expire_and_are_revoked_without_traffic() {
         let world = World::new().await;
         let origin =
             world.origin(&[("SESSION_TTL_SECONDS", "2"), ("SWEEP_INTERVAL_MS", "500")]).await;
-        issued(&origin, "silent-device").await;
-        issued(&origin, "silent-device").await;
+        issued(origin.addr, "silent-device").await;
+        issued(origin.addr, "silent-device").await;
         let before = now_ms();
-        issued(&origin, "silent-device").await;
+        issued(origin.addr, "silent-device").await;
         let after = now_ms();
         eventually("all three are revoked", ms(10_000), async || {
             world.alive().is_empty().then_some(())

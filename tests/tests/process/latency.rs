@@ -50,12 +50,12 @@ fn an_issue_takes_two_round_trips_and_one_call_even_when_the_device_is_full() {
         let origin = world.origin(&settings).await;
         // The token, the connections and the scripts are known from here on.
         for _ in 0..4 {
-            issued(&origin, "full-device").await;
+            issued(origin.addr, "full-device").await;
         }
-        let session = issued(&origin, "another-device").await;
+        let session = issued(origin.addr, "another-device").await;
         let end = own("DELETE", "another-device", &session, "");
         assert_eq!(origin.send(&end).await.status, 202);
-        let session = issued(&origin, "full-device").await;
+        let session = issued(origin.addr, "full-device").await;
         let renew = own("POST", "full-device", &session, "/renew");
         let end = own("DELETE", "full-device", &session, "");
         assert_eq!(origin.send(&renew).await.status, 200);

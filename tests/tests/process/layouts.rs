@@ -36,7 +36,7 @@ fn with_a_sealing_key_no_guest_token_stands_in_redis() {
         let origin = world.origin(&settings).await;
         let keyed = issue("sealed-device").header("Idempotency-Key", "key-1");
         let session = Session::of(&origin.send(&keyed).await);
-        issued(&origin, "sealed-device").await;
+        issued(origin.addr, "sealed-device").await;
         let replay = origin.send(&keyed).await;
         assert_eq!(replay.header("idempotency-replayed"), Some("true"));
         assert_eq!(Session::of(&replay), session);
@@ -74,11 +74,11 @@ fn with_a_fingerprint_key_no_fingerprint_stands_in_redis() {
         let keyed = issue("hidden-device").header("Idempotency-Key", "key-1");
         let first = Session::of(&origin.send(&keyed).await);
         for _ in 0..3 {
-            issued(&origin, "hidden-device").await;
+            issued(origin.addr, "hidden-device").await;
         }
         // While a create is in flight and a revocation is pending.
         world.sim.set_latency(500, 1000, 0);
-        let last = issued(&origin, "hidden-device");
+        let last = issued(origin.addr, "hidden-device");
         let look = async {
             eventually("a create is in flight", ms(5000), async || {
                 (world.redis.query::<u64>(&["ZCARD", "msg:guest::flights"]) == 1).then_some(())
@@ -149,7 +149,7 @@ fn keys_are_rotated_while_servers_disagree_and_the_cap_holds() {
             (world.alive().len() == 3).then_some(())
         })
         .await;
-        let names: Vec<String> = world.redis.ask(&["ZRANGE", "msg:guest::due", "0", "-1"]);
+        let names: Vec<String> = world.redis.query(&["ZRANGE", "msg:guest::due", "0", "-1"]);
         assert_eq!(names.len(), 1, "{names:?}");
     });
 }

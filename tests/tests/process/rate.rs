@@ -41,13 +41,13 @@ fn no_process_calls_genesys_before_the_time_it_asked_for() {
             world.origin(&[("SWEEP_INTERVAL_MS", "50")]).await,
         ];
         for origin in &origins {
-            issued(origin, "rate-device-0").await;
+            issued(origin.addr, "rate-device-0").await;
         }
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-        let mut dice = Dice::new();
+        let mut dice = crate::world::dice();
         let clients: Vec<_> = (0..6)
             .map(|n: usize| {
-                let dice = Dice(dice.below(u64::MAX) | 1);
+                let dice = dice.split();
                 tokio::spawn(load(origins[n % 2].addr, dice, sender.clone()))
             })
             .collect();

@@ -56,7 +56,7 @@ fn guests_of_the_tutorial_are_counted_evicted_oldest_first_and_revoked() {
         assert_eq!(ids, [0, 1, 2].map(|n: usize| guests[n].0.as_str()));
 
         for gone in 1..=3 {
-            assert_eq!(issued(&origin, "tutorial-device").await.evicted, 1);
+            assert_eq!(issued(origin.addr, "tutorial-device").await.evicted, 1);
             eventually("the oldest is revoked", ms(5000), async || {
                 world.sim.invalidated(&guests[gone - 1].0).then_some(())
             })
