@@ -4,25 +4,23 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use genesys_sim::Sim;
 use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
-use crate::host::{Host, Launch, OPERATOR, Settings};
+use crate::door::{DOOR_TOKEN, Door};
+use crate::host::{Host, Launch, Settings, before};
 use crate::http_client::{Reply, Request};
-use crate::origin::{keep, leash, start_pair, unused_prefix};
+use crate::origin::unused_prefix;
+use crate::process::Process;
 use crate::redis_server::RedisServer;
 use crate::wait::{ms, pause, within};
-
-/// The token of the door that [`Edge::start`] expects unless the settings name another.
-pub const DOOR_TOKEN: &str = "a-token-of-the-door";
 
 /// How often the cron trigger fires. Cloudflare's longest pause is a minute; tests do not wait that long.
 const CRON_EVERY_MS: u64 = 500;
@@ -38,28 +36,34 @@ pub struct Edge {
     /// Where it listens.
     pub addr: SocketAddr,
     cron: SocketAddr,
-    pid: u32,
-    child: Child,
-    leash: Child,
-    log: Arc<Mutex<String>>,
-    ticking: Option<JoinHandle<()>>,
+    _ticking: Option<Ticking>,
+    process: Process,
+}
+
+/// A loop that ends when this is dropped.
+struct Ticking(JoinHandle<()>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Edge {
-    /// Starts one between this door and this simulator, with its cron trigger, and waits until it listens.
+    /// Starts one between this door, which [`DOOR_TOKEN`] opens, and this simulator, with its cron trigger, and waits until it listens.
     ///
     /// # Panics
     /// When it does not start.
     pub async fn start(sim: &Sim, door: &str, settings: Settings<'_>) -> Self {
         let mut edge = Self::start_without_cron(sim, door, settings).await;
         let cron = edge.cron;
-        edge.ticking = Some(tokio::spawn(async move {
+        edge._ticking = Some(Ticking(tokio::spawn(async move {
             loop {
                 pause(ms(CRON_EVERY_MS)).await;
                 // A trigger that finds nobody is followed by the next.
                 let _ = Request::new("GET", "/").try_send(cron).await;
             }
-        }));
+        })));
         edge
     }
 
@@ -69,53 +73,31 @@ impl Edge {
     /// When it does not start.
     pub async fn start_without_cron(sim: &Sim, door: &str, settings: Settings<'_>) -> Self {
         let url = sim.url();
-        let defaults = [
-            ("GENESYS_REGION", "mypurecloud.com"),
-            ("GENESYS_CLIENT_ID", "sim-client"),
-            ("GENESYS_CLIENT_SECRET", "sim-secret"),
-            ("GENESYS_LOGIN_URL", &url),
-            ("GENESYS_API_URL", &url),
-            ("UPSTASH_REDIS_REST_URL", door),
-            ("UPSTASH_REDIS_REST_TOKEN", DOOR_TOKEN),
-            ("OPERATOR_TOKEN", OPERATOR),
-            ("RETRY_BASE_DELAY_MS", "10"),
-            ("RETRY_JITTER_MS", "5"),
-            ("LOG_LEVEL", "debug"),
-        ];
-        let mut variables = Vec::from(defaults);
+        let own = [("UPSTASH_REDIS_REST_URL", door), ("UPSTASH_REDIS_REST_TOKEN", DOOR_TOKEN)];
+        let mut variables = [&before(&url)[..], &own].concat();
         for &(name, value) in settings {
             variables.retain(|(known, _)| *known != name);
             variables.push((name, value));
         }
         let config = ConfigFile::write(&variables);
-        let workerd = executable();
-        let mut child = Command::new(&workerd)
+        let mut command = Command::new(executable());
+        command
             .args(["serve", "--experimental", "--control-fd=1", "--import-path", ROOT])
             .args(["--import-path", &format!("{ROOT}/node_modules")])
-            .arg(&config.0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", workerd.display()));
-        let pid = child.id().expect("it has just been started");
-        let leash = leash(pid);
-        let log = Arc::new(Mutex::new(String::new()));
-        keep(child.stderr.take().expect("it is piped"), log.clone());
-        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+            .arg(&config.0);
+        let (process, output) = Process::start(&mut command);
+        let mut output = BufReader::new(output);
         let ports = within(START, ports(&mut output)).await.flatten();
-        let [addr, cron] = ports.unwrap_or_else(|| {
-            panic!("workerd does not start: {}", log.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        keep(output, log.clone());
-        Self { addr, cron, pid, child, leash, log, ticking: None }
+        let [addr, cron] =
+            ports.unwrap_or_else(|| panic!("workerd does not start: {}", process.log()));
+        process.keep(output);
+        Self { addr, cron, process, _ticking: None }
     }
 
     /// All that the Worker has written to its console so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.process.log()
     }
 
     /// Sends a request.
@@ -136,22 +118,8 @@ impl Edge {
     ///
     /// # Panics
     /// When it does not end.
-    pub async fn kill(mut self) {
-        let kill = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
-        assert!(kill.await.expect("there is a kill").success(), "kill -KILL");
-        let ended = within(ms(15_000), self.child.wait()).await;
-        ended.expect("workerd ends in time").expect("a child can be waited for");
-    }
-}
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        if let Some(ticking) = &self.ticking {
-            ticking.abort();
-        }
-        // The leash first: its process id must not be another's when it is used.
-        let _ = self.leash.start_kill();
-        let _ = self.child.start_kill();
+    pub async fn kill(self) {
+        self.process.kill().await;
     }
 }
 
@@ -162,36 +130,14 @@ pub struct OnDoor;
 impl Launch for OnDoor {
     async fn start_before(&self, sim: Sim, settings: Settings<'_>) -> Host {
         static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
-        static DOOR: OnceCell<String> = OnceCell::const_new();
-        let door = DOOR.get_or_init(|| async {
-            // It ends with this process.
-            let (sim, origin) = start_pair(&door_of(&REDIS.url())).await;
-            let url = door_url(origin.addr);
-            std::mem::forget((sim, origin));
-            url
-        });
+        // It ends with this process.
+        static DOOR: OnceCell<Door> = OnceCell::const_new();
+        let door = DOOR.get_or_init(async || Door::open(&REDIS.url(), "1").await).await;
         let prefix = unused_prefix();
         let settings = [&[("REDIS_KEY_PREFIX", prefix.as_str())], settings].concat();
-        let edge = Edge::start(&sim, door.await, &settings).await;
+        let edge = Edge::start(&sim, &door.url, &settings).await;
         Host::new(edge.addr, sim, edge)
     }
-}
-
-/// What an origin needs to be the door to this Redis. Nothing of the tests is its own to sweep.
-#[must_use]
-pub const fn door_of(redis_url: &str) -> [(&str, &str); 4] {
-    [
-        ("REDIS_URL", redis_url),
-        ("REDIS_REST_TOKEN", DOOR_TOKEN),
-        ("REDIS_KEY_PREFIX", "door:"),
-        ("SWEEP_INTERVAL_MS", "3600000"),
-    ]
-}
-
-/// The door's URL at an origin.
-#[must_use]
-pub fn door_url(origin: SocketAddr) -> String {
-    format!("http://{origin}/redis")
 }
 
 /// What workerd is to run, in a file that is gone once it has been read.

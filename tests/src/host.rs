@@ -16,6 +16,22 @@ pub const OPERATOR: &str = "operator-token-0123456789";
 /// Variables of the configuration, by name. An empty value unsets one that the launcher sets.
 pub type Settings<'a> = &'a [(&'a str, &'a str)];
 
+/// What every host in front of the simulator at this URL has, unless a test sets something else.
+#[must_use]
+pub const fn before(sim: &str) -> [(&str, &str); 9] {
+    [
+        ("GENESYS_REGION", "mypurecloud.com"),
+        ("GENESYS_CLIENT_ID", "sim-client"),
+        ("GENESYS_CLIENT_SECRET", "sim-secret"),
+        ("GENESYS_LOGIN_URL", sim),
+        ("GENESYS_API_URL", sim),
+        ("OPERATOR_TOKEN", OPERATOR),
+        ("RETRY_BASE_DELAY_MS", "10"),
+        ("RETRY_JITTER_MS", "5"),
+        ("LOG_LEVEL", "debug"),
+    ]
+}
+
 /// A guestpass that runs until it is dropped.
 pub struct Host {
     /// Where it listens.

@@ -2,31 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use genesys_sim::{Sim, SimConfig};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
-use crate::host::{Host, Launch, OPERATOR, Settings, start_sim};
+use crate::host::{Host, Launch, Settings, before, start_sim};
 use crate::http_client::{Reply, Request};
+use crate::process::Process;
 use crate::real_time::eventually;
 use crate::redis_server::{RedisServer, free_port};
-use crate::wait::{ms, within};
-
-/// Kills a process when its own standard input ends, so that no server outlives the tests however they end.
-const LEASH: &str = r#"read -r _; kill -9 "$1""#;
+use crate::wait::ms;
 
 /// A running `guestpass serve`.
 pub struct Origin {
     /// Where it listens.
     pub addr: SocketAddr,
-    pid: u32,
-    child: Child,
-    leash: Child,
-    log: Arc<Mutex<String>>,
+    process: Process,
 }
 
 impl Origin {
@@ -50,21 +44,10 @@ impl Origin {
     /// When it does not answer.
     pub async fn start_at(addr: SocketAddr, sim: &Sim, settings: Settings<'_>) -> Option<Self> {
         let url = sim.url();
-        let defaults = [
-            ("GENESYS_REGION", "mypurecloud.com"),
-            ("GENESYS_CLIENT_ID", "sim-client"),
-            ("GENESYS_CLIENT_SECRET", "sim-secret"),
-            ("GENESYS_LOGIN_URL", &url),
-            ("GENESYS_API_URL", &url),
-            ("OPERATOR_TOKEN", OPERATOR),
-            ("RETRY_BASE_DELAY_MS", "10"),
-            ("RETRY_JITTER_MS", "5"),
-            ("SWEEP_INTERVAL_MS", "500"),
-            ("LOG_LEVEL", "debug"),
-        ];
-        let mut origin = Self::spawn(addr, &[&defaults[..], settings].concat());
+        let own = [("SWEEP_INTERVAL_MS", "500")];
+        let mut origin = Self::spawn(addr, &[&before(&url)[..], &own, settings].concat());
         let is_up = eventually("guestpass answers", ms(20_000), async || {
-            if origin.child.try_wait().expect("a child can be asked").is_some() {
+            if origin.process.has_ended() {
                 return Some(false);
             }
             let health = Request::new("GET", "/healthz").try_send(addr).await;
@@ -86,20 +69,15 @@ impl Origin {
         let mut command = Command::new(&*BINARY);
         command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("LISTEN_ADDR", addr.to_string()).envs(settings.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().expect("guestpass can be started");
-        let pid = child.id().expect("it has just been started");
-        let leash = leash(pid);
-        let log = Arc::new(Mutex::new(String::new()));
-        keep(child.stdout.take().expect("it is piped"), log.clone());
-        keep(child.stderr.take().expect("it is piped"), log.clone());
-        Self { addr, pid, child, leash, log }
+        let (process, output) = Process::start(&mut command);
+        process.keep(output);
+        Self { addr, process }
     }
 
     /// All that it has written so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.process.log()
     }
 
     /// Sends a request.
@@ -112,8 +90,7 @@ impl Origin {
     /// # Panics
     /// When that is not possible.
     pub async fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();
-        assert!(kill.await.expect("there is a kill").success(), "kill -{name}");
+        self.process.signal(name).await;
     }
 
     /// Waits until it has ended.
@@ -121,47 +98,13 @@ impl Origin {
     /// # Panics
     /// When it does not end in time.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = within(ms(15_000), self.child.wait()).await;
-        let status = status.expect("guestpass ends in time").expect("a child can be waited for");
-        self.leash.start_kill().expect("the leash can be ended");
-        status
+        self.process.ended().await
     }
 
     /// Ends it as SIGKILL does.
-    pub async fn kill(mut self) {
-        self.signal("KILL").await;
-        self.ended().await;
+    pub async fn kill(self) {
+        self.process.kill().await;
     }
-}
-
-impl Drop for Origin {
-    fn drop(&mut self) {
-        // The leash first: its process id must not be another's when it is used.
-        let _ = self.leash.start_kill();
-        let _ = self.child.start_kill();
-    }
-}
-
-/// Ends this process when ours ends.
-pub(crate) fn leash(pid: u32) -> Child {
-    let leash = Command::new("sh")
-        .args(["-c", LEASH, "leash", &pid.to_string()])
-        .stdin(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
-    leash.expect("there is a shell")
-}
-
-/// Keeps what a process writes.
-pub(crate) fn keep(stream: impl AsyncRead + Send + Unpin + 'static, log: Arc<Mutex<String>>) {
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.push_str(&line);
-            log.push('\n');
-        }
-    });
 }
 
 /// The binary: the one that `GUESTPASS_BIN` names, or else built once.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::ops::Deref;
 
-use guestpass_tests::edge::{DOOR_TOKEN, Edge, door_url};
+use guestpass_tests::door::{DOOR_TOKEN, door_url};
+use guestpass_tests::edge::Edge;
 use guestpass_tests::host::{OPERATOR, Settings, sessions};
 use guestpass_tests::http_client::{Reply, Request};
 use guestpass_tests::origin::Origin;

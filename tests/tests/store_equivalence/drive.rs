@@ -7,10 +7,9 @@ use guestpass_core::store::ops::{
     Admission, At, End, Fate, Job, Limits, RevocationState, Settlement,
 };
 use guestpass_core::store::redis::RedisStore;
-use guestpass_core::store::upstash::UpstashKv;
 use guestpass_core::time::UnixMillis;
-use guestpass_server::clock::SystemClock;
 use guestpass_server::kv::RedisKv;
+use guestpass_tests::door::RestStore;
 use guestpass_tests::scene::{LIMITS, time};
 use proptest::test_runner::TestCaseError;
 
@@ -34,7 +33,7 @@ pub(crate) struct Named {
 pub(crate) enum Store {
     Embedded(EmbeddedStore),
     Redis(RedisStore<RedisKv>),
-    Rest(RedisStore<UpstashKv<reqwest::Client, SystemClock>>),
+    Rest(RestStore),
 }
 
 /// Whether stores of several shards are among those that are compared. What is a matter of one shard then

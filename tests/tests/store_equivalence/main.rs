@@ -9,15 +9,11 @@ mod words;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use genesys_sim::Sim;
-use guestpass_core::secret::Secret;
 use guestpass_core::store::embedded::EmbeddedStore;
 use guestpass_core::store::redis::{Keys, RedisStore};
-use guestpass_core::store::upstash::UpstashKv;
-use guestpass_server::clock::SystemClock;
 use guestpass_server::http_client;
 use guestpass_server::kv::RedisKv;
-use guestpass_tests::origin::{Origin, start_pair};
+use guestpass_tests::door::Door;
 use guestpass_tests::redis_cluster::RedisCluster;
 use guestpass_tests::redis_server::RedisServer;
 use proptest::collection::vec;
@@ -32,8 +28,6 @@ const REGRESSIONS: &str =
 /// Histories that are tried, unless `PROPTEST_CASES` says another number.
 const CASES: u32 = 24;
 const CASES_OF_SHARDS: u32 = 8;
-
-const TOKEN: &str = "a-token-of-the-tests";
 
 fn config(cases: u32) -> Config {
     let mut config = Config {
@@ -67,32 +61,19 @@ fn redis(name: &'static str, kv: &RedisKv, prefix: &str, shards: u32) -> Named {
     Named { name, store: Store::Redis(store) }
 }
 
-fn rest(name: &'static str, door: &Door, prefix: &str, shards: u32) -> Named {
-    let (client, url) = (door.client.clone(), door.url.clone());
-    let kv = UpstashKv::new(client, SystemClock, url, &Secret::new(TOKEN));
-    let keys = Keys::new(&format!("rest-{prefix}"), shards);
-    Named { name, store: Store::Rest(RedisStore::new(kv.expect("a token"), keys)) }
+fn rest(
+    name: &'static str,
+    (door, client): &(Door, reqwest::Client),
+    prefix: &str,
+    shards: u32,
+) -> Named {
+    let store = door.store(client.clone(), &format!("rest-{prefix}"), shards);
+    Named { name, store: Store::Rest(store) }
 }
 
-/// An origin that opens a Redis to REST callers.
-struct Door {
-    url: String,
-    client: reqwest::Client,
-    _servers: (Sim, Origin),
-}
-
-async fn open_door(redis_url: &str, shards: &str) -> Door {
-    let settings = [
-        ("REDIS_URL", redis_url),
-        ("REDIS_SHARDS", shards),
-        ("REDIS_REST_TOKEN", TOKEN),
-        // Only the test uses this Redis.
-        ("SWEEP_INTERVAL_MS", "3600000"),
-    ];
-    let (sim, origin) = start_pair(&settings).await;
-    let url = format!("http://{}/redis", origin.addr);
+async fn open_door(redis_url: &str, shards: &str) -> (Door, reqwest::Client) {
     let client = http_client::build(Duration::from_secs(10)).expect("TLS can be set up");
-    Door { url, client, _servers: (sim, origin) }
+    (Door::open(redis_url, shards).await, client)
 }
 
 fn runtime() -> Runtime {
