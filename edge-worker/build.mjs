@@ -1,7 +1,7 @@
 // Builds the Worker into build/: cargo, then wasm-bindgen, wasm-opt and esbuild. This is what `worker-build`
 // does, without compiling that first (minutes) and without downloads besides cargo's and npm's.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { fail, npm, output, root, run, target, WASM, wasmBindgen, wasmTarget } from "./tools.mjs";
@@ -49,7 +49,7 @@ function assemble() {
   // What rustc emits by default, and the exceptions of wasm-bindgen's abort handler.
   const features = ["bulk-memory", "bulk-memory-opt", "call-indirect-overlong", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
   run(npm("wasm-opt"), [wasm, "-o", wasm, "-Oz", "--strip-debug", "--strip-producers", ...features.map((name) => `--enable-${name}`)]);
-  writeFileSync(join(staging, "shim.js"), readFileSync(join(root, "edge-worker/shim.js")));
+  copyFileSync(join(root, "edge-worker/shim.js"), join(staging, "shim.js"));
   run(
     npm("esbuild"),
     [
@@ -63,5 +63,5 @@ function assemble() {
 
   mkdirSync(build, { recursive: true });
   writeFileSync(join(build, "index.js"), script);
-  writeFileSync(join(build, "index_bg.wasm"), readFileSync(wasm));
+  copyFileSync(wasm, join(build, "index_bg.wasm"));
 }

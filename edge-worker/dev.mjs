@@ -7,7 +7,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { environment, freePort, Part, root, startDoor, startRedis, startSim, variables } from "./parts.mjs";
+import { environment, freePort, Part, startDoor, startRedis, startSim, variables } from "./parts.mjs";
+import { npm, root } from "./tools.mjs";
 
 const CRON = "/cdn-cgi/handler/scheduled?cron=*+*+*+*+*";
 const port = Number(process.env.PORT ?? 8787);
@@ -71,10 +72,9 @@ async function start(what) {
 
 /** wrangler runs on the Node that npm installed, whichever started this. */
 async function startWrangler(vars) {
-  const bin = (name) => join(root, "node_modules/.bin", name);
-  const node = existsSync(bin("node")) ? bin("node") : process.execPath;
+  const node = existsSync(npm("node")) ? npm("node") : process.execPath;
   const args = [
-    ...[bin("wrangler"), "dev", "--ip", "127.0.0.1", "--port", `${port}`, "--inspector-port", `${await freePort()}`],
+    ...[npm("wrangler"), "dev", "--ip", "127.0.0.1", "--port", `${port}`, "--inspector-port", `${await freePort()}`],
     ...["--persist-to", join(folder, "state"), "--show-interactive-dev-session=false"],
     ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
     ...process.argv.slice(2),

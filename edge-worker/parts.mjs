@@ -9,10 +9,6 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root, target } from "./tools.mjs";
 
-export { root };
-/** What the simulator lets in. */
-export const CLIENT = { id: "sim-client", secret: "sim-secret" };
-
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await new Promise((ready, failed) => server.once("listening", ready).once("error", failed));
@@ -117,11 +113,7 @@ export async function startSim(options) {
  * happens to the Worker's is the Worker's doing. */
 export async function startDoor(redis, sim, token, options = {}) {
   const env = environment({
-    GENESYS_REGION: "mypurecloud.com",
-    GENESYS_LOGIN_URL: sim.url,
-    GENESYS_API_URL: sim.url,
-    GENESYS_CLIENT_ID: CLIENT.id,
-    GENESYS_CLIENT_SECRET: CLIENT.secret,
+    ...genesys(sim),
     REDIS_URL: redis.url,
     REDIS_KEY_PREFIX: "origin:",
     REDIS_REST_TOKEN: token,
@@ -136,14 +128,14 @@ export async function startDoor(redis, sim, token, options = {}) {
 
 /** The variables of a Worker between a door and a simulator. */
 export function variables(doorUrl, doorToken, sim, more = {}) {
-  return {
-    GENESYS_REGION: "mypurecloud.com",
-    GENESYS_LOGIN_URL: sim.url,
-    GENESYS_API_URL: sim.url,
-    GENESYS_CLIENT_ID: CLIENT.id,
-    GENESYS_CLIENT_SECRET: CLIENT.secret,
-    UPSTASH_REDIS_REST_URL: doorUrl,
-    UPSTASH_REDIS_REST_TOKEN: doorToken,
-    ...more,
-  };
+  return { ...genesys(sim), UPSTASH_REDIS_REST_URL: doorUrl, UPSTASH_REDIS_REST_TOKEN: doorToken, ...more };
 }
+
+/** The variables of a host in front of a simulator. */
+const genesys = (sim) => ({
+  GENESYS_REGION: "mypurecloud.com",
+  GENESYS_LOGIN_URL: sim.url,
+  GENESYS_API_URL: sim.url,
+  GENESYS_CLIENT_ID: "sim-client",
+  GENESYS_CLIENT_SECRET: "sim-secret",
+});

@@ -6,7 +6,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { freePort, root } from "../parts.mjs";
+import { freePort } from "../parts.mjs";
+import { root } from "../tools.mjs";
 import { eventually } from "./stack.mjs";
 
 /** Every process that lives: its parent's id and its command, by id. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import * as parts from "../parts.mjs";
+import { root } from "../tools.mjs";
 
 export const DOOR_TOKEN = "door-token-of-the-tests";
 export const OPERATOR = { headers: { authorization: "Bearer operator" } };
@@ -41,13 +42,13 @@ async function startCounter(door) {
 
 /** The built Worker in workerd. `logs` collects what it writes to the console. `entry` is a module around it. */
 async function startWorker(bindings, entry) {
-  const build = (name) => join(parts.root, "build", name);
+  const build = (name) => join(root, "build", name);
   if (!existsSync(build("index.js"))) throw new Error("build/index.js is missing: npm run build");
-  const settings = readFileSync(join(parts.root, "wrangler.toml"), "utf8");
+  const settings = readFileSync(join(root, "wrangler.toml"), "utf8");
   const logs = [];
   const miniflare = new Miniflare(convertV4MiniflareOptions({
     compatibilityDate: settings.match(/^compatibility_date = "(.*)"$/m)[1],
-    modulesRoot: join(parts.root, "build"),
+    modulesRoot: join(root, "build"),
     modules: [
       ...(entry ? [{ type: "ESModule", path: build("entry.js"), contents: entry }] : []),
       { type: "ESModule", path: build("index.js"), contents: readFileSync(build("index.js"), "utf8") },

@@ -55,6 +55,13 @@ struct State {
     rest_until: UnixMillis,
 }
 
+impl State {
+    /// Whether the latest fetch runs and was not abandoned by its host.
+    fn is_fetching(&self, now: UnixMillis) -> bool {
+        self.running_since.is_some_and(|since| now.since(since) < ABANDONED_MS)
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Token {
     /// `Bearer …`, marked sensitive.
@@ -142,8 +149,7 @@ impl OAuth {
     /// Whether the next call to [`Self::prepare`] would fetch.
     pub(super) fn wants_token(&self, now: UnixMillis) -> bool {
         let state = self.lock();
-        let running = state.running_since.is_some_and(|since| now.since(since) < ABANDONED_MS);
-        !running && state.token.as_ref().is_none_or(|token| now >= token.fresh_until)
+        !state.is_fetching(now) && state.token.as_ref().is_none_or(|token| now >= token.fresh_until)
     }
 
     /// The token at hand as text, and until when it is of use.
@@ -223,7 +229,7 @@ impl OAuth {
 
     fn turn(&self, now: UnixMillis) -> Result<Turn, CallFault> {
         let mut state = self.lock();
-        let running = state.running_since.is_some_and(|since| now.since(since) < ABANDONED_MS);
+        let running = state.is_fetching(now);
         if let Some(token) = &state.token
             && (now < token.fresh_until
                 || (now < token.valid_until && (running || now < state.rest_until)))
