@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use guestpass_core::config::RedisTarget;
 use guestpass_core::seams::{Kv, Reply, StoreFault};
+use guestpass_core::store::echo::without_echo;
 use guestpass_core::store::script::Script;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
@@ -199,9 +200,8 @@ pub fn fault(error: &RedisError) -> StoreFault {
     }
 }
 
-/// An error in one line, without what a server might have put into it beyond its first 160 characters.
+/// An error in one line, without what the server repeats of the command.
 #[must_use]
 pub fn describe(error: &RedisError) -> String {
-    let text = error.to_string().replace(['\r', '\n'], " ");
-    text.chars().take(160).collect()
+    without_echo(&error.to_string())
 }

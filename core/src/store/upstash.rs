@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AG
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
+use super::echo::without_echo;
 use super::script::Script;
 use crate::seams::{Clock, HttpFault, HttpSend, Kv, Reply, StoreFault};
 use crate::secret::Secret;
@@ -124,8 +125,13 @@ impl<H: HttpSend, C: Clock> Kv for UpstashKv<H, C> {
 /// Reads an answer: its status tells a result from a refusal and from a service that is not there.
 fn read(response: &Response<Bytes>) -> Result<Answer, StoreFault> {
     let body: Result<Value, _> = serde_json::from_slice(response.body());
-    let error =
-        || body.as_ref().ok().and_then(|body| body.get("error")).and_then(Value::as_str).map(short);
+    let error = || {
+        body.as_ref()
+            .ok()
+            .and_then(|body| body.get("error"))
+            .and_then(Value::as_str)
+            .map(without_echo)
+    };
     match response.status() {
         StatusCode::OK => {
             if let Some(error) = error() {
@@ -162,11 +168,6 @@ fn refused(error: String) -> Result<Answer, StoreFault> {
     } else {
         Err(StoreFault::Refused(error))
     }
-}
-
-/// An error's first line, cut: a hostile service could send anything.
-fn short(error: &str) -> String {
-    error.chars().take_while(|c| *c != '\n' && *c != '\r').take(160).collect()
 }
 
 /// A result; every string in it but `OK` is base64. The parser bounds the depth.
