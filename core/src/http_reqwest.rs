@@ -28,13 +28,10 @@ impl HttpSend for reqwest::Client {
 #[cfg(not(target_arch = "wasm32"))]
 async fn read(mut response: reqwest::Response) -> Result<Bytes, HttpFault> {
     let broken = |error: reqwest::Error| HttpFault::Broken(describe(&error));
-    let Some(first) = response.chunk().await.map_err(broken)? else { return Ok(Bytes::new()) };
-    let Some(second) = response.chunk().await.map_err(broken)? else { return Ok(first) };
-    let mut whole = bytes::BytesMut::from(&first[..]);
-    whole.extend_from_slice(&second);
+    let mut whole = bytes::BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if whole.len().saturating_add(chunk.len()) > MAX_REPLY_BYTES {
-            return Err(HttpFault::Broken("a longer answer than is read".to_owned()));
+            return Err(too_long());
         }
         whole.extend_from_slice(&chunk);
     }
@@ -43,11 +40,19 @@ async fn read(mut response: reqwest::Response) -> Result<Bytes, HttpFault> {
 
 #[cfg(target_arch = "wasm32")]
 async fn read(response: reqwest::Response) -> Result<Bytes, HttpFault> {
+    // An answer that says how long it is need not be read to be refused. One that does not is read whole here.
+    if response.content_length().is_some_and(|length| length > MAX_REPLY_BYTES as u64) {
+        return Err(too_long());
+    }
     let body = response.bytes().await.map_err(|error| HttpFault::Broken(describe(&error)))?;
     if body.len() > MAX_REPLY_BYTES {
-        return Err(HttpFault::Broken("a longer answer than is read".to_owned()));
+        return Err(too_long());
     }
     Ok(body)
+}
+
+fn too_long() -> HttpFault {
+    HttpFault::Broken("a longer answer than is read".to_owned())
 }
 
 fn fault(error: &reqwest::Error) -> HttpFault {
