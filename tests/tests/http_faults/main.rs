@@ -3,6 +3,7 @@
 
 mod answers;
 mod full;
+mod hostile;
 mod login;
 mod redis;
 mod refusals;
