@@ -2,6 +2,10 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as exports from "./index.js";
 
+// A redirect could carry a script or a token to another host: it is an answer like any other.
+const send = globalThis.fetch;
+globalThis.fetch = (request) => send(request, { redirect: "manual" });
+
 const state = exports.__worker_init_state();
 
 function fatal(error) {

@@ -22,6 +22,18 @@ test("a store that breaks the connection is 503, and the next request finds it a
   assert.equal((await worker.issue("device-three")).status, 201);
 });
 
+test("a store that sends the Worker elsewhere is 503, and is not followed", async () => {
+  const worker = await stack.worker();
+  const created = await stack.called("create");
+  stack.counter.fault = (response) => {
+    stack.counter.fault = null;
+    response.writeHead(307, { location: response.req.url }).end();
+  };
+  const answer = await worker.issue("device-redirect");
+  assert.deepEqual(await problem(answer), { status: 503, code: "store_unavailable" });
+  assert.equal(await stack.called("create"), created);
+});
+
 test("a store that hangs is 503 within the deadline, and creates nothing", async () => {
   const worker = await stack.worker({ REQUEST_DEADLINE_MS: "15000" });
   const created = await stack.called("create");

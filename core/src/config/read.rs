@@ -82,7 +82,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn finish(mut self, config: Config) -> Result<Config, Mistakes> {
-        self.mistakes.sort_by_key(|mistake| NAMES.iter().position(|name| *name == mistake.name));
+        let place = |mistake: &Mistake| NAMES.iter().position(|name| *name == mistake.name);
+        self.mistakes.sort_unstable_by(|a, b| {
+            place(a).cmp(&place(b)).then_with(|| a.problem.cmp(&b.problem))
+        });
         if self.mistakes.is_empty() {
             Ok(Config { warnings: self.warnings, ..config })
         } else {

@@ -12,7 +12,7 @@ pub fn without_echo(error: &str) -> String {
     let mut rest = error.chars();
     while let Some(c) = rest.next() {
         // An apostrophe within a word quotes nothing.
-        if matches!(c, '\'' | '"' | '`') && !before.is_alphanumeric() {
+        if matches!(c, '\'' | '"' | '`') && !before.is_ascii_alphanumeric() {
             let mut inside = rest.clone();
             if inside.by_ref().any(|other| other == c) {
                 rest = inside;

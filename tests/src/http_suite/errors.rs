@@ -1,9 +1,11 @@
 //! The rows of the table of errors that no other file has: Genesys' refusals and silence.
 
-use genesys_sim::{CallKind, Effect, Fault, On};
+use genesys_sim::{CallKind, Effect, Fault, On, SimConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::{Session, device, figure, guest_ids, listed};
-use crate::host::{Host, Launch};
+use crate::host::{Host, Launch, start_sim};
 use crate::http_client::Problem;
 use crate::wait::ms;
 
@@ -72,6 +74,26 @@ pub async fn genesys_failed(host: &Host) {
     }
 }
 
+/// An answer to a create that is too long, too deep, or of other types makes no session, and may have left a
+/// guest, which is counted.
+pub async fn no_answer_of_genesys_is_trusted(host: &Host) {
+    let guest = |rest: &str| format!(r#"{{"id":"a-guest","guestToken":"a-token"{rest}}}"#);
+    let answers = [
+        guest(&format!(r#","padding":"{}""#, "x".repeat(1 << 20))),
+        guest(&format!(r#","nested":{}"#, "[".repeat(100_000))),
+        guest(r#","id":"another""#),
+        r#"{"id":["a-guest"],"guestToken":"a-token"}"#.to_owned(),
+        r#"{"id":"../../a-guest","guestToken":"a-token"}"#.to_owned(),
+        "null".to_owned(),
+    ];
+    for answer in answers {
+        let shown: String = answer.chars().take(60).collect();
+        let orphaned = figure(host, "counters", "orphaned").await;
+        let _ = refused(host, Effect::MalformedBody(answer), 502, "genesys_failed").await;
+        assert_eq!(figure(host, "counters", "orphaned").await, orphaned + 1, "{shown}");
+    }
+}
+
 /// Nothing within the deadline.
 pub async fn genesys_timeout(host: &Host) {
     let orphaned = figure(host, "counters", "orphaned").await;
@@ -101,4 +123,29 @@ pub async fn genesys_rate_limited(launch: &impl Launch) {
     let calls = host.sim.calls_of(CallKind::Create);
     let [limited, granted] = &calls[..] else { panic!("{} creates", calls.len()) };
     assert!(granted.at_ms >= limited.at_ms + 2000, "{} ms", granted.at_ms - limited.at_ms);
+}
+
+/// A redirect could carry the access token elsewhere: it is an answer like any other, and not followed.
+pub async fn no_redirect_of_genesys_is_followed(launch: &impl Launch) {
+    let sim = start_sim(SimConfig::default()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let api = format!("http://{}", listener.local_addr().expect("an address"));
+    let target = sim.url();
+    let redirects = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut seen = [0; 4096];
+            let length = client.read(&mut seen).await.unwrap_or(0);
+            let text = String::from_utf8_lossy(&seen[..length]);
+            let path = text.split(' ').nth(1).unwrap_or("/");
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}{path}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    });
+    let host = launch.start_before(sim, &[("GENESYS_API_URL", &api)]).await;
+    let problem = host.issue(&device()).await.problem(502, "genesys_failed");
+    assert!(problem.detail.contains("307"), "{}", problem.detail);
+    assert_eq!(host.sim.count(CallKind::Create), 0, "the redirect was followed");
+    redirects.abort();
 }

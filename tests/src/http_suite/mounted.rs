@@ -91,6 +91,7 @@ macro_rules! http_behaviours {
             errors::genesys_rejected
             errors::genesys_failed
             errors::genesys_timeout
+            errors::no_answer_of_genesys_is_trusted
         );
         $crate::mount_http_group!($launch, own own:
             limits::rate_limited_by_device
@@ -100,6 +101,7 @@ macro_rules! http_behaviours {
             sessions::a_session_never_passes_its_maximum_age
             revocations::pending_revocations_are_listed_soonest_first
             errors::genesys_rate_limited
+            errors::no_redirect_of_genesys_is_followed
             races::a_long_rest_is_told_at_once_and_kept
             races::counters_follow_what_happens
         );
