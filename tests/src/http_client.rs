@@ -1,5 +1,5 @@
 //! A raw HTTP/1.1 client that sends what it is told, however odd, and reads all of the answer. One
-//! connection a request; nothing is normalized, retried or followed.
+//! connection a request, except for loads; nothing is normalized, retried or followed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -98,6 +98,32 @@ impl Request {
         };
         let slow = || io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
         within(PATIENCE, exchange).await.unwrap_or_else(|| Err(slow()))
+    }
+    /// Sends it over connections that are kept for the next one, for loads.
+    ///
+    /// # Errors
+    /// When the connection cannot be made or breaks, or no answer comes in the client's time.
+    ///
+    /// # Panics
+    /// When the request or the answer cannot be put into words of HTTP.
+    pub async fn try_send_over(
+        &self,
+        client: &reqwest::Client,
+        to: SocketAddr,
+    ) -> reqwest::Result<Reply> {
+        let method = self.method.parse().expect("a method");
+        let mut request = client.request(method, format!("http://{to}{}", self.target));
+        for (name, value) in &self.headers {
+            request = request.header(name, &value[..]);
+        }
+        let body = self.body.clone().unwrap_or_default();
+        let answer = request.body(body).send().await?;
+        let text = |value: &reqwest::header::HeaderValue| value.to_str().map(str::to_owned);
+        let headers = answer.headers().iter().map(|(name, value)| {
+            (name.as_str().to_owned(), text(value).expect("headers are text"))
+        });
+        let (status, headers) = (answer.status().as_u16(), headers.collect());
+        Ok(Reply { status, headers, body: answer.bytes().await?.to_vec() })
     }
 }
 

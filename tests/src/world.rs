@@ -124,23 +124,29 @@ pub fn own(method: &str, fingerprint: &str, session: &Session, what: &str) -> Re
     Request::new(method, &target).bearer(&session.token)
 }
 
-/// A small generator for loads; a seed gives the same choices again.
+/// A small generator for loads (SplitMix64); a seed gives the same choices again.
 pub struct Dice(u64);
 
 impl Dice {
     /// Begins with this seed.
     #[must_use]
     pub const fn seeded(seed: u64) -> Self {
-        // Zero is where the generator would stand still.
-        Self(seed | 1)
+        Self(seed)
     }
 
     /// A number below `end`.
     pub const fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// One of these, if there is one.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+        let at = self.below(of.len().max(1) as u64);
+        of.get(usize::try_from(at).unwrap_or_default())
     }
 
     /// Another one, for a task of its own.
