@@ -1,0 +1,7 @@
+//! The promises under load, faults and kills, over real servers and processes. Each file is one proof with its short
+//! form; variables of the environment make it long, and a seed repeats it.
+
+mod accounting;
+mod books;
+mod forms;
+mod visitors;
