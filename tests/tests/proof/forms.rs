@@ -2,6 +2,11 @@
 
 use guestpass_tests::wait::now_ms;
 
+/// Whether the long form is asked for: `PROOF_LONG=1`.
+pub(crate) fn is_long() -> bool {
+    number("PROOF_LONG").is_some_and(|number| number > 0)
+}
+
 /// The seed of what is random: `PROOF_SEED`, or else the time. It is printed for who wants it again.
 pub(crate) fn seed() -> u64 {
     let seed = number("PROOF_SEED").unwrap_or_else(now_ms);

@@ -4,4 +4,5 @@
 mod accounting;
 mod books;
 mod forms;
+mod sweepers;
 mod visitors;
