@@ -4,5 +4,7 @@
 mod accounting;
 mod books;
 mod forms;
+mod genesys_faults;
+mod rate_limit;
 mod sweepers;
 mod visitors;

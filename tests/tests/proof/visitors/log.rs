@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) status: u16,
     /// The code of a problem, or nothing.
     pub(crate) code: String,
+    /// When it is worth trying again, in seconds from then.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// All answers.

@@ -88,6 +88,17 @@ impl Load {
         self.shared.log().answers(call, status, since_ms)
     }
 
+    /// Whether an answer with this code was given to a request sent since then.
+    #[must_use]
+    pub(crate) fn was_told(&self, code: &str, since_ms: u64) -> bool {
+        let log = self.shared.log();
+        log.entries
+            .iter()
+            .rev()
+            .take(5000)
+            .any(|entry| entry.code == code && entry.sent_ms >= since_ms)
+    }
+
     /// Ends it, once every request is answered.
     ///
     /// # Panics

@@ -195,11 +195,12 @@ impl Client {
         let host = hosts[self.number % hosts.len()];
         let sent_ms = now_ms();
         let reply = request.try_send_over(&self.shared.connections, host).await.ok();
-        let (status, code) =
-            reply.as_ref().map_or((0, String::new()), |reply| (reply.status, code(reply)));
+        let (status, problem) =
+            reply.as_ref().map_or((0, None), |reply| (reply.status, problem(reply)));
+        let (code, retry_after) = problem.unwrap_or_default();
         let is_allowed = status == 0 || call.allows(status, &code);
         assert!(is_allowed, "{call:?} was answered {reply:?}");
-        self.shared.log().entries.push(Entry { call, sent_ms, status, code });
+        self.shared.log().entries.push(Entry { call, sent_ms, status, code, retry_after });
         if status == 0 {
             // Nobody listens: the next try must not follow at once.
             pause(Duration::from_millis(10)).await;
@@ -208,18 +209,15 @@ impl Client {
     }
 }
 
-/// The code of a problem, which must be one in every respect; nothing for a success.
-fn code(reply: &Reply) -> String {
+/// The code of a problem, which must be one in every respect, and when to try again; nothing for a success.
+fn problem(reply: &Reply) -> Option<(String, Option<u64>)> {
     if reply.status < 400 {
-        return String::new();
+        return None;
     }
     let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("a problem is JSON");
     let code = body["code"].as_str().expect("a problem has a code").to_owned();
-    let problem = reply.problem(reply.status, &code);
+    let retry_after = reply.problem(reply.status, &code).retry_after;
     let has_to_say_when = matches!(reply.status, 409 | 429 | 503);
-    assert!(
-        !has_to_say_when || problem.retry_after.is_some_and(|s| s > 0),
-        "no Retry-After: {reply:?}"
-    );
-    code
+    assert!(!has_to_say_when || retry_after.is_some_and(|s| s > 0), "no Retry-After: {reply:?}");
+    Some((code, retry_after))
 }

@@ -1,0 +1,122 @@
+//! Genesys's rate limit with ten times as much offered (P8): calls never exceed it by more than the requests in
+//! flight, revocations keep their share, and callers are told when to come again.
+//!
+//! `PROOF_LONG=1` has Genesys's own limit, 300 calls a minute, for two minutes and a half; the short form has 60 calls
+//! in two seconds.
+
+use std::collections::BTreeSet;
+
+use genesys_sim::{Call, CallKind};
+use guestpass_tests::host::{Settings, run};
+use guestpass_tests::real_time::eventually;
+use guestpass_tests::wait::{ms, now_ms, pause};
+use guestpass_tests::world::{Dice, World};
+
+use crate::books::{Books, PREFIX};
+use crate::forms::{is_long, seed};
+use crate::visitors::{Call as Asked, Load, Plan};
+
+const CLIENTS: u64 = 40;
+const ORIGINS: usize = 2;
+/// Revocations that an origin has under way at most.
+const REVOCATIONS_AT_ONCE: usize = 32;
+/// Calls that may be under way when the limit is reached.
+const IN_FLIGHT: usize = CLIENTS as usize + ORIGINS * REVOCATIONS_AT_ONCE;
+const CAP: usize = 3;
+const SETTINGS: Settings<'_> =
+    &[("SWEEP_INTERVAL_MS", "500"), ("REQUEST_DEADLINE_MS", "1500"), ("LOG_LEVEL", "error")];
+
+struct Form {
+    limit: u32,
+    window_ms: u64,
+    /// Windows that the load lasts.
+    windows: u64,
+}
+
+#[test]
+fn calls_keep_to_the_rate_limit_and_revocations_have_their_share() {
+    let form = if is_long() {
+        Form { limit: 300, window_ms: 60_000, windows: 2 }
+    } else {
+        Form { limit: 60, window_ms: 2000, windows: 4 }
+    };
+    run(async {
+        let world = World::new().await;
+        let origins = [world.origin(SETTINGS).await, world.origin(SETTINGS).await];
+        world.sim.set_latency(20, 20, 0);
+        world.sim.set_rate_limit(Some((form.limit, form.window_ms)));
+        // Seven of ten requests are issues; clients rest for half of their pace on average.
+        let offered = u64::from(form.limit) * 10;
+        let pace = CLIENTS * form.window_ms * 2 * 7 / (10 * offered);
+        let devices = 60;
+        let mut plan = Plan::on("limited", devices, CLIENTS as usize, ms(pace));
+        plan.operators = false;
+        let hosts = origins.each_ref().map(|origin| origin.addr);
+        let (begun, load) = (now_ms(), Load::begin(&hosts, plan, Dice::seeded(seed())));
+        pause(ms(form.windows * form.window_ms + form.window_ms / 2)).await;
+        let log = load.end().await;
+        log.print("limited");
+        let lasted = now_ms() - begun;
+
+        let calls: Vec<_> = world.sim.calls();
+        let windows = windows(&calls, form.window_ms);
+        for (n, window) in windows.iter().enumerate() {
+            println!("window {n}: {window:?}");
+            assert!(
+                window.refused <= IN_FLIGHT,
+                "{} calls beyond a limit of {}, {IN_FLIGHT} may be in flight",
+                window.refused,
+                form.limit
+            );
+        }
+        assert!(windows.len() as u64 >= form.windows, "{} windows", windows.len());
+        // The first begins without anything to revoke.
+        let sum = |of: fn(&Window) -> usize| windows.iter().skip(1).map(of).sum::<usize>();
+        let (created, revoked) = (sum(|window| window.created), sum(|window| window.revoked));
+        assert!(revoked * 4 >= created, "{created} creates, only {revoked} revocations");
+        let issues = log.entries.iter().filter(|entry| entry.call == Asked::Issue).count() as u64;
+        println!("{issues} issues in {lasted} ms");
+        assert!(issues * form.window_ms > offered * lasted / 2, "too little was offered");
+        let told = log.entries.iter().filter(|entry| entry.code == "genesys_rate_limited");
+        let waits: BTreeSet<_> = told.filter_map(|entry| entry.retry_after).collect();
+        assert!(waits.first().is_some_and(|least| *least >= 1), "{waits:?}");
+        assert!(waits.last().is_some_and(|most| *most <= form.window_ms / 1000 + 1), "{waits:?}");
+
+        world.sim.set_rate_limit(None);
+        world.at_rest_within(ms(form.window_ms + 60_000)).await;
+        let books = eventually("nothing is under way", ms(5000), async || {
+            Some(Books::of([&world.redis], PREFIX)).filter(Books::is_at_rest)
+        })
+        .await;
+        books.must_balance(&world.sim, &log, CAP);
+    });
+}
+
+/// What came in one window of the simulator's limit.
+#[derive(Debug, Default)]
+struct Window {
+    created: usize,
+    revoked: usize,
+    refused: usize,
+}
+
+/// The windows, which open with the first call after the last one closed.
+fn windows(calls: &[Call], window_ms: u64) -> Vec<Window> {
+    let (mut windows, mut ends) = (Vec::<Window>::new(), 0);
+    for call in calls.iter().filter(|call| call.kind != CallKind::Token) {
+        if call.at_ms >= ends {
+            ends = call.at_ms + window_ms;
+            windows.push(Window::default());
+        }
+        let Some(window) = windows.last_mut() else { continue };
+        if call.status == Some(429) {
+            window.refused += 1;
+            continue;
+        }
+        match call.kind {
+            CallKind::Create => window.created += 1,
+            _ => window.revoked += 1,
+        }
+    }
+    windows
+}
