@@ -88,7 +88,7 @@ fn every_fault_of_genesys_alone_and_in_pairs_keeps_answers_and_books_in_order() 
         let world = World::new().await;
         let origin = world.origin(SETTINGS).await;
         world.sim.set_latency(10, 10, 5);
-        let plan = Plan::on("faulty", 16, 24, ms(60));
+        let plan = Plan { cap: CAP, ..Plan::on("faulty", 16, 24, ms(60)) };
         let load = Load::begin(&[origin.addr], plan, dice.split());
         let cases = cases();
         for case in &cases {

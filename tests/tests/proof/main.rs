@@ -6,5 +6,7 @@ mod books;
 mod forms;
 mod genesys_faults;
 mod rate_limit;
+mod redis_faults;
 mod sweepers;
+mod tcp_proxy;
 mod visitors;

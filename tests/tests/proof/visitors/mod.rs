@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) operators: bool,
     /// How many of a hundred issues have an idempotency key.
     pub(crate) keyed: u64,
+    /// The most sessions that a device may ever be seen to have.
+    pub(crate) cap: usize,
 }
 
 impl Plan {
@@ -40,7 +42,7 @@ impl Plan {
     #[must_use]
     pub(crate) fn on(name: &str, devices: usize, clients: usize, pace: Duration) -> Self {
         let devices = (0..devices).map(|n| format!("{name}-device-{n}")).collect();
-        Self { devices, clients, pace, operators: true, keyed: 30 }
+        Self { devices, clients, pace, operators: true, keyed: 30, cap: usize::MAX }
     }
 }
 
@@ -91,12 +93,14 @@ impl Load {
     /// Whether an answer with this code was given to a request sent since then.
     #[must_use]
     pub(crate) fn was_told(&self, code: &str, since_ms: u64) -> bool {
+        self.last_told(code).is_some_and(|sent_ms| sent_ms >= since_ms)
+    }
+
+    /// When the last request was sent that was answered with this code.
+    #[must_use]
+    pub(crate) fn last_told(&self, code: &str) -> Option<u64> {
         let log = self.shared.log();
-        log.entries
-            .iter()
-            .rev()
-            .take(5000)
-            .any(|entry| entry.code == code && entry.sent_ms >= since_ms)
+        log.entries.iter().filter(|entry| entry.code == code).map(|entry| entry.sent_ms).max()
     }
 
     /// Ends it, once every request is answered.

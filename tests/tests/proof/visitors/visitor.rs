@@ -119,7 +119,12 @@ impl Client {
                     Call::Sweep => ("POST", "/v1/sweep".to_owned()),
                     _ => ("GET", "/v1/stats".to_owned()),
                 };
-                self.send(call, &Request::new(method, &target).bearer(OPERATOR)).await;
+                let request = Request::new(method, &target).bearer(OPERATOR);
+                let reply = self.send(call, &request).await.filter(|reply| reply.status == 200);
+                if let (Call::List, Some(reply)) = (call, reply) {
+                    let sessions = reply.json()["sessions"].as_array().map_or(0, Vec::len);
+                    assert!(sessions <= self.shared.plan.cap, "{device} has {sessions} sessions");
+                }
             }
         }
     }
