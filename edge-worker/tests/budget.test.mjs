@@ -58,6 +58,16 @@ test("two more on a cold isolate", async () => {
   assert.deepEqual({ token, create, evicted: body.evicted }, { token: 1, create: 1, evicted: 1 });
 });
 
+test("two more on a cold isolate that may share an access token and finds none", async () => {
+  const settings = { REDIS_KEY_PREFIX: "first:", TOKEN_SEALING_KEY: Buffer.alloc(32, 7).toString("base64") };
+  await fill(await stack.worker(settings));
+  await eventually("the shared token", () => stack.redis("GET", "first::token"));
+  await stack.redis("DEL", "first::token");
+  const cold = await stack.worker(settings);
+  const { token, create, body } = await within(3, 201, () => cold.issue("device-full"));
+  assert.deepEqual({ token, create, evicted: body.evicted }, { token: 1, create: 1, evicted: 1 });
+});
+
 test("one more on a cold isolate where another has shared its access token", async () => {
   const shared = { REDIS_KEY_PREFIX: "shared:", TOKEN_SEALING_KEY: Buffer.alloc(32, 7).toString("base64") };
   await fill(await stack.worker(shared));

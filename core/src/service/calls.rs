@@ -24,6 +24,9 @@ pub(crate) enum CreateFailure {
     Store(StoreFault),
 }
 
+/// How making ready to call ended.
+pub(crate) type Prepared = Result<(), CallFault>;
+
 impl CreateFailure {
     /// The guest that was created all the same, if its id is known.
     pub(crate) const fn take_guest(&mut self) -> Option<GuestId> {
@@ -46,18 +49,38 @@ impl CreateFailure {
 }
 
 impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
+    /// Where processes share the access token, makes ready to call before admission: that is then the last to
+    /// be asked whether Genesys is to be left alone. `None` where [`Self::create`] is to make ready itself.
+    pub(crate) async fn prepare_early(&self, deadline: UnixMillis) -> Option<Prepared> {
+        let now = self.clock.now();
+        if !self.rules.shares_token || !self.provider.wants_token(now) {
+            return None;
+        }
+        match self.borrow_token().await {
+            Ok(true) => None,
+            Ok(false) => Some(self.fetch_token(deadline.since(self.clock.now())).await.map(drop)),
+            // Admission will say so.
+            Err(_) => None,
+        }
+    }
+
     /// Creates a guest, with retries, until `deadline`.
     pub(crate) async fn create(
         &self,
         routing: Option<&str>,
         deadline: UnixMillis,
+        mut prepared: Option<Prepared>,
     ) -> Result<Guest, CreateFailure> {
         let left = || deadline.since(self.clock.now());
         let mut tries: u32 = 0;
         let mut renewed_token = false;
         let mut has_waited = false;
         loop {
-            let fault = match self.prepare(left()).await {
+            let ready = match prepared.take() {
+                Some(outcome) => outcome.map(|()| false),
+                None => self.prepare(left()).await,
+            };
+            let fault = match ready {
                 Ok(waited) => {
                     self.hold(deadline, has_waited || waited).await?;
                     match self.call_create(routing, left()).await {
@@ -120,11 +143,19 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// Makes ready to call; answers whether that took a wait.
     pub(super) async fn prepare(&self, budget_ms: u64) -> Result<bool, CallFault> {
         let begun = self.clock.now();
-        if self.rules.shares_token && self.provider.wants_token(begun) && self.borrow_token().await
+        // A store that fails here is no obstacle: the token is fetched then.
+        if self.rules.shares_token
+            && self.provider.wants_token(begun)
+            && matches!(self.borrow_token().await, Ok(true))
         {
             return Ok(false);
         }
-        let budget_ms = budget_ms.saturating_sub(self.clock.now().since(begun));
+        self.fetch_token(budget_ms.saturating_sub(self.clock.now().since(begun))).await
+    }
+
+    /// Has the provider make ready; answers whether that took a wait.
+    async fn fetch_token(&self, budget_ms: u64) -> Result<bool, CallFault> {
+        let begun = self.clock.now();
         let outcome = self.provider.prepare(Duration::from_millis(budget_ms)).await;
         match &outcome {
             Ok(false) => {}
@@ -137,12 +168,11 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         outcome
     }
 
-    /// Takes over the access token that another process shares, if there is one. A store that fails here is
-    /// no obstacle: the token is fetched then.
-    async fn borrow_token(&self) -> bool {
-        let kept = self.store.token(None).await.ok().flatten();
+    /// Takes over the access token that another process shares, if there is one.
+    async fn borrow_token(&self) -> Result<bool, StoreFault> {
+        let kept = self.store.token(None).await?;
         let token = kept.and_then(|sealed| self.rules.sealer.open_access_token(&sealed));
-        token.is_some_and(|token| self.provider.import_token(&token, self.clock.now()))
+        Ok(token.is_some_and(|token| self.provider.import_token(&token, self.clock.now())))
     }
 
     /// Shares the access token if it was fetched since the last time.

@@ -46,6 +46,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     pub(crate) async fn issue(&self, mut order: Order) -> (Result<Session, Failure>, After) {
         let deadline = self.clock.now().plus(self.rules.deadline_ms);
         let flight = self.new_flight();
+        let prepared = self.prepare_early(deadline).await;
         match self.admit(&mut order, &flight).await {
             Ok(None) => {}
             Ok(Some(replayed)) => return (Ok(replayed), After::default()),
@@ -61,7 +62,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             }
             Err(failure) => return (Err(failure), After::default()),
         }
-        match self.create(order.routing.as_deref(), deadline).await {
+        match self.create(order.routing.as_deref(), deadline, prepared).await {
             Ok(guest) => self.commit(order, flight, guest).await,
             Err(mut failure) => {
                 let after = match failure.take_guest() {
