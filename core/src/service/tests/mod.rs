@@ -3,6 +3,7 @@
 mod balance;
 mod cancelled;
 mod drains;
+mod early;
 mod fault_points;
 mod faults;
 mod rest;
