@@ -59,6 +59,8 @@ pub const fn whole_seconds(millis: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn rfc3339_has_milliseconds_and_z() {

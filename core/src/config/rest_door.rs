@@ -43,6 +43,8 @@ impl Reader<'_> {
 mod tests {
     use super::super::{Config, Mistakes};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn parse(host: HostKind, variables: &[(&str, &str)]) -> Result<Config, Mistakes> {
         let known = [

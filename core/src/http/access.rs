@@ -76,6 +76,8 @@ pub(super) fn origin(headers: &HeaderMap) -> Result<Option<String>, ()> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
 

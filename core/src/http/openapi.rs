@@ -17,6 +17,8 @@ pub(super) fn answer() -> Response<Bytes> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use serde_json::{Value, json};
 

@@ -98,6 +98,8 @@ pub fn revocation_delay_ms(failures: u32, random: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
     use crate::seams::Host;

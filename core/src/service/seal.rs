@@ -92,6 +92,8 @@ fn open(cipher: &Aes256Gcm, owner: &str, sealed: &str) -> Option<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn guest(id: &str) -> GuestId {
         GuestId::parse(id).unwrap()

@@ -31,6 +31,8 @@ pub fn without_echo(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn what_a_store_quotes_is_left_out() {

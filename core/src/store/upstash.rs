@@ -194,6 +194,8 @@ fn decode(value: &Value) -> Result<Reply, StoreFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn answer(status: u16, body: &str) -> Result<Reply, StoreFault> {
         let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use crate::seams::Clock;
+use crate::seams::{Clock, MaybeSend};
 use crate::time::UnixMillis;
 
 /// When virtual time begins: no round number, so that a missing offset shows.
@@ -95,7 +95,7 @@ impl Clock for ManualClock {
         UnixMillis::new(self.lock().now)
     }
 
-    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + MaybeSend {
         let mut inner = self.lock();
         inner.next_id += 1;
         let millis = u64::try_from(duration.as_millis()).unwrap();

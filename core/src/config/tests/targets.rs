@@ -4,6 +4,8 @@ use super::super::region::DOMAINS;
 use super::super::{HostKind, RedisTarget, StoreTarget};
 use super::{mistaken, parse, parse_for};
 use crate::config::Config;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn every_region_gives_its_two_hosts() {

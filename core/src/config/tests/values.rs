@@ -1,6 +1,8 @@
 //! Single values: what is accepted, what is refused, and that no refusal repeats a value.
 
 use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::read::NAMES;
 use super::super::{Config, HostKind, LogFormat};

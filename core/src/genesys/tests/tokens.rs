@@ -1,6 +1,8 @@
 //! Access tokens: fetched once, shared, renewed in time, discarded when refused (P9).
 
 use std::task::Poll;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use futures_util::future::join_all;
 

@@ -2,6 +2,8 @@
 
 use http::HeaderMap;
 use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::input::{
     IssueBody, RevocationsQuery, idempotency, issue_body, no_body, request_id, revocations_query,

@@ -3,6 +3,8 @@
 use super::{send, sessions};
 use crate::seams::StoreFault;
 use crate::test_support::{Act, FINGERPRINT, Spoil, World, captured, request};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// What must never show. The Basic credentials are those of `client-id:client-secret`.
 const SECRETS: [&str; 9] = [

@@ -3,6 +3,8 @@
 use super::super::problem::{Code, Problem};
 use super::{send, sessions};
 use crate::test_support::{World, config_of, issue, json_of, request};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const OPERATOR: (&str, &str) = ("authorization", "Bearer operator-token");
 

@@ -3,6 +3,8 @@
 use super::balance::{balanced, settle_down};
 use crate::store::ops::Counter;
 use crate::test_support::{FINGERPRINT, World, issue, request};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn a_dropped_issue_leaves_at_most_a_counted_orphan() {

@@ -1,6 +1,8 @@
 //! Sweeping and draining: bounds, backoff, the end state, leases and rests.
 
 use std::time::Duration;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use futures_util::future::join;
 

@@ -2,6 +2,8 @@
 //! else changes.
 
 use std::time::Duration;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use futures_util::future::join;
 

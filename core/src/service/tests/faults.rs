@@ -1,6 +1,8 @@
 //! Fault points: each call of each operation fails in each way, and nothing is lost.
 
 use std::ops::Range;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::balance::{acts, balanced, settle_down, spoils};
 use crate::seams::StoreFault;

@@ -3,6 +3,8 @@
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::seams::{Clock as _, StoreFault};
 use crate::test_support::{Act, BEGIN, BOUNDS, Seen, Spoil, World, issue, json_of, request};

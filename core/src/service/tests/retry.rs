@@ -1,6 +1,8 @@
 //! The retry loop of an issue: which tries are made when, and what the caller is told.
 
 use std::time::{Duration, UNIX_EPOCH};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::store::ops::Counter;
 use crate::test_support::{Act, BEGIN, Seen, World, issue, json_of};

@@ -91,6 +91,8 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn device(name: &str) -> DeviceKey {
         DeviceKey::from_stored(name).unwrap_or_else(|error| panic!("{error}"))

@@ -263,6 +263,8 @@ pub(super) fn stats(reply: &Reply) -> Result<Stats, StoreFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn shapes_that_no_script_returns_are_errors() {

@@ -41,6 +41,8 @@ scripts! {
 #[cfg(test)]
 mod tests {
     use super::ALL;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn every_script_names_its_contract() {
