@@ -3,6 +3,8 @@
 //!
 //! The short form meets some of the pairs; `PROOF_LONG=1` meets all. `PROOF_SEED` has the same ones again.
 
+use std::ops::Range;
+
 use genesys_sim::{CallKind, Effect, Fault, On};
 use guestpass_tests::host::{OPERATOR, Settings, run};
 use guestpass_tests::http_client::Request;
@@ -12,7 +14,7 @@ use guestpass_tests::world::{Dice, World};
 
 use crate::books::{Books, PREFIX};
 use crate::forms::{is_long, seed};
-use crate::visitors::{Call, Load, Plan};
+use crate::visitors::{Call, Entry, Load, Log, Plan};
 
 const CAP: usize = 3;
 const SETTINGS: Settings<'_> = &[
@@ -60,7 +62,7 @@ fn cases() -> Vec<Case> {
         (Effect::MalformedBody("{\"id\":".to_owned()), Some("genesys_failed")),
         (Effect::CutBody, Some("genesys_failed")),
         (Effect::DropField("id".to_owned()), Some("genesys_failed")),
-        (Effect::DropField("guestToken".to_owned()), Some("genesys_failed")),
+        (no_token(), Some("genesys_failed")),
     ];
     // A 404 or a 2xx would be Genesys' word that the guest is gone, while the ledger has it live.
     let may_lie = |effect: &Effect| {
@@ -91,8 +93,13 @@ fn every_fault_of_genesys_alone_and_in_pairs_keeps_answers_and_books_in_order() 
         let plan = Plan { cap: CAP, ..Plan::on("faulty", 16, 24, ms(60)) };
         let load = Load::begin(&[origin.addr], plan, dice.split());
         let cases = cases();
+        let mut useless = 0..0;
         for case in &cases {
+            let began = now_ms();
             alone(&world, &load, case).await;
+            if case.effect == no_token() {
+                useless = began..now_ms();
+            }
         }
         let mut pairs: Vec<_> = (0..cases.len())
             .flat_map(|first| (0..first).map(move |second| (first, second)))
@@ -117,7 +124,7 @@ fn every_fault_of_genesys_alone_and_in_pairs_keeps_answers_and_books_in_order() 
         .await;
         let books = Books::of([&world.redis], PREFIX);
         let balance = books.must_balance(&world.sim, &log, CAP);
-        must_be_revoked(&world);
+        must_be_revoked(&world, &log, &useless);
         let doubtful = world.sim.calls_of(CallKind::Create);
         let doubtful = doubtful.iter().filter(|call| !call.faults.is_empty()).count();
         let orphaned = books.counter("orphaned");
@@ -171,15 +178,26 @@ async fn together(world: &World, cases: &[&Case; 2]) {
     .await;
 }
 
-/// Guests that could not be used, as their answer had an id but no token.
-fn must_be_revoked(world: &World) {
-    let no_token = Effect::DropField("guestToken".to_owned());
+fn no_token() -> Effect {
+    Effect::DropField("guestToken".to_owned())
+}
+
+/// Guests that could not be used, as the answer had their id but no token: known all the same, they are revoked.
+fn must_be_revoked(world: &World, log: &Log, created: &Range<u64>) {
     let creates = world.sim.calls_of(CallKind::Create);
-    let useless = creates.iter().filter(|call| call.faults.contains(&no_token));
-    let made: Vec<_> = useless.filter_map(|call| call.guest_id.as_deref()).collect();
+    let useless = creates
+        .iter()
+        .filter(|call| created.contains(&call.at_ms) && call.faults == [no_token()])
+        .filter_map(|call| call.guest_id.as_ref());
+    let made: Vec<_> = useless.collect();
     assert!(!made.is_empty());
-    let live: Vec<_> = made.iter().filter(|guest| !world.sim.invalidated(guest)).collect();
-    assert!(live.is_empty(), "known, useless, and not revoked: {live:?}");
+    let is_live =
+        |guest: &&&String| !world.sim.invalidated(guest) && !log.abandoned.contains(**guest);
+    let live: Vec<_> = made.iter().filter(is_live).collect();
+    // On a slow machine an answer may come too late to be read.
+    let is_late = |entry: &&Entry| entry.status == 504 && created.contains(&entry.sent_ms);
+    let late = log.entries.iter().filter(is_late).count();
+    assert!(live.len() <= late, "known, useless, and not revoked: {live:?}");
 }
 
 async fn retry_stuck(world: &World, origin: &guestpass_tests::origin::Origin) {

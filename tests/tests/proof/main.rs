@@ -3,6 +3,7 @@
 
 mod accounting;
 mod books;
+mod failover;
 mod forms;
 mod genesys_faults;
 mod rate_limit;

@@ -120,8 +120,7 @@ pub(crate) async fn settled(
     // Whoever could not tell Redis of a guest goes on trying, every five seconds at the latest.
     let is_in_order = |books: &Books| {
         let balance = books.compare(sim, log, CAP);
-        let orphaned = books.counter("orphaned");
-        balance.dead.is_empty() && balance.strays.len() as u64 <= orphaned
+        balance.dead.is_empty() && balance.strays.len() as u64 <= balance.orphaned
     };
     let books = eventually("nothing is under way", ms(90_000), async || {
         Some(read()).filter(|books| books.is_at_rest() && (!keeps_all || is_in_order(books)))

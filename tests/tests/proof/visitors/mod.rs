@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-pub(crate) use log::Log;
+pub(crate) use log::{Entry, Log};
 pub(crate) use visitor::Call;
 
 use guestpass_tests::http_suite::Session;
