@@ -94,6 +94,12 @@ impl Edge {
         Self { addr, cron, process, _ticking: None }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// All that the Worker has written to its console so far.
     #[must_use]
     pub fn log(&self) -> String {

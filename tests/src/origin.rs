@@ -74,6 +74,12 @@ impl Origin {
         Self { addr, process }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// All that it has written so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -52,6 +52,11 @@ impl Process {
         });
     }
 
+    /// Its process id.
+    pub(crate) const fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// All that it has written so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -6,6 +6,7 @@ mod books;
 mod failover;
 mod forms;
 mod genesys_faults;
+mod load;
 mod rate_limit;
 mod redis_faults;
 mod sweepers;

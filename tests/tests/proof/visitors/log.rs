@@ -11,6 +11,8 @@ pub(crate) struct Entry {
     pub(crate) call: Call,
     /// When the request was sent, in Unix milliseconds.
     pub(crate) sent_ms: u64,
+    /// How long the answer took, in microseconds.
+    pub(crate) took_us: u64,
     /// Its status; 0 where there was none, because the connection broke.
     pub(crate) status: u16,
     /// The code of a problem, or nothing.
@@ -52,9 +54,30 @@ impl Log {
         counts
     }
 
-    /// Prints how often each answer came.
+    /// Latencies of one kind of call in milliseconds, for the successes: how many, the median, the 95th and the
+    /// 99th of a hundred, and the longest.
+    #[must_use]
+    pub(crate) fn latencies(&self, call: Call) -> Option<(usize, [f64; 4])> {
+        let is_one = |entry: &&Entry| entry.call == call && (200..300).contains(&entry.status);
+        let mut took: Vec<_> =
+            self.entries.iter().filter(is_one).map(|entry| entry.took_us).collect();
+        took.sort_unstable();
+        let last = took.len().checked_sub(1)?;
+        #[expect(clippy::cast_precision_loss, reason = "latencies are small numbers")]
+        let at = |percent: usize| took[last * percent / 100] as f64 / 1000.0;
+        Some((took.len(), [at(50), at(95), at(99), at(100)]))
+    }
+
+    /// Prints latencies and answers.
     pub(crate) fn print(&self, title: &str) {
         println!("{title}: {} answers", self.entries.len());
+        for call in Call::ALL {
+            if let Some((count, [median, p95, p99, longest])) = self.latencies(call) {
+                println!(
+                    "  {call:<12?} {count:>8}  ms: median {median:.1}, 95 % {p95:.1}, 99 % {p99:.1}, longest {longest:.1}"
+                );
+            }
+        }
         for ((call, status, code), count) in self.summary() {
             println!("  {call:<12?} {status} {code:<24} {count:>8}");
         }

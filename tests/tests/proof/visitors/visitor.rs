@@ -9,6 +9,7 @@ use super::log::Entry;
 use guestpass_tests::host::{OPERATOR, issue, sessions};
 use guestpass_tests::http_client::{Reply, Request};
 use guestpass_tests::http_suite::Session;
+use guestpass_tests::real_time::timed;
 use guestpass_tests::wait::{ms, now_ms, pause};
 use guestpass_tests::world::Dice;
 
@@ -41,6 +42,20 @@ pub(crate) enum Call {
 }
 
 impl Call {
+    /// All of them.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Issue,
+        Self::Renew,
+        Self::End,
+        Self::List,
+        Self::EndAll,
+        Self::Sweep,
+        Self::Stats,
+        Self::Revocations,
+        Self::Retry,
+        Self::Abandon,
+    ];
+
     /// Whether this answer may be given. What Genesys' faults cause can only befall an issue.
     fn allows(self, status: u16, code: &str) -> bool {
         if (status, code) == (503, "store_unavailable") {
@@ -199,13 +214,14 @@ impl Client {
         let hosts = &self.shared.hosts;
         let host = hosts[self.number % hosts.len()];
         let sent_ms = now_ms();
-        let reply = request.try_send_over(&self.shared.connections, host).await.ok();
+        let (reply, took) = timed(request.try_send_over(&self.shared.connections, host)).await;
+        let (reply, took_us) = (reply.ok(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         let (status, problem) =
             reply.as_ref().map_or((0, None), |reply| (reply.status, problem(reply)));
         let (code, retry_after) = problem.unwrap_or_default();
         let is_allowed = status == 0 || call.allows(status, &code);
         assert!(is_allowed, "{call:?} was answered {reply:?}");
-        self.shared.log().entries.push(Entry { call, sent_ms, status, code, retry_after });
+        self.shared.log().entries.push(Entry { call, sent_ms, took_us, status, code, retry_after });
         if status == 0 {
             // Nobody listens: the next try must not follow at once.
             pause(Duration::from_millis(10)).await;
