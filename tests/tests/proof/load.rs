@@ -22,7 +22,7 @@ use crate::visitors::{Load, Log, Plan};
 const CAP: usize = 3;
 /// What memory may grow by from the middle of a load to its end, in mebibytes: allocators and garbage collectors do not
 /// give back at once. A leak of a kibibyte a request would be several times that in ten minutes.
-const GROWTH_MIB: u64 = 32;
+const GROWTH_MIB: u64 = 24;
 /// V8 lets its heap grow for a minute or two before it collects all of it.
 const WARM_UP_MIB: u64 = 128;
 const WARM_AFTER_SECONDS: u64 = 200;
