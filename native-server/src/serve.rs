@@ -19,26 +19,22 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
+use crate::http_client::HttpClient;
 use crate::kv::RedisKv;
 use crate::origin::Origin;
 use crate::rest_door::RestDoor;
 use crate::server::{self, Leftover, WIND_DOWN_LIMIT};
 use crate::signals::Signals;
-use crate::{adoption, http_client, process_metrics, sweeper};
+use crate::{adoption, process_metrics, sweeper};
 
-/// A backstop for calls to a REST service, above the deadline that its client keeps.
-const REST_LIMIT: Duration = Duration::from_secs(5);
-
-type Provider = GuestsApi<reqwest::Client, SystemClock>;
+type Provider = GuestsApi<HttpClient, SystemClock>;
 
 /// The provider of guests that a configuration describes.
 ///
 /// # Errors
 /// When its HTTP client cannot be built.
 pub fn provider(config: &Config) -> Result<Provider, String> {
-    let deadline = Duration::from_millis(config.request_deadline_ms);
-    let client =
-        http_client::build(deadline).map_err(|error| format!("cannot set up TLS: {error}"))?;
+    let client = HttpClient::new().map_err(|error| format!("cannot set up TLS: {error}"))?;
     Ok(GuestsApi::new(client, SystemClock, &config.genesys))
 }
 
@@ -50,9 +46,8 @@ pub fn upstash_store(
     config: &Config,
     url: &str,
     token: &Secret,
-) -> Result<RedisStore<UpstashKv<reqwest::Client, SystemClock>>, String> {
-    let client =
-        http_client::build(REST_LIMIT).map_err(|error| format!("cannot set up TLS: {error}"))?;
+) -> Result<RedisStore<UpstashKv<HttpClient, SystemClock>>, String> {
+    let client = HttpClient::new().map_err(|error| format!("cannot set up TLS: {error}"))?;
     let kv = UpstashKv::new(client, SystemClock, url.to_owned(), token)?;
     Ok(RedisStore::new(kv, Keys::new(&config.key_prefix, config.shards)))
 }

@@ -7,6 +7,7 @@ use guestpass_core::secret::Secret;
 use guestpass_core::store::redis::{Keys, RedisStore};
 use guestpass_core::store::upstash::UpstashKv;
 use guestpass_server::clock::SystemClock;
+use guestpass_server::http_client::HttpClient;
 
 use crate::origin::{Origin, start_pair};
 
@@ -14,7 +15,7 @@ use crate::origin::{Origin, start_pair};
 pub const DOOR_TOKEN: &str = "a-token-of-the-door";
 
 /// A store behind a door, as at the edge.
-pub type RestStore = RedisStore<UpstashKv<reqwest::Client, SystemClock>>;
+pub type RestStore = RedisStore<UpstashKv<HttpClient, SystemClock>>;
 
 /// An origin that does nothing but open a Redis to REST callers, until this is dropped.
 pub struct Door {
@@ -43,7 +44,7 @@ impl Door {
     /// # Panics
     /// When the token is none.
     #[must_use]
-    pub fn store(&self, client: reqwest::Client, prefix: &str, shards: u32) -> RestStore {
+    pub fn store(&self, client: HttpClient, prefix: &str, shards: u32) -> RestStore {
         let kv = UpstashKv::new(client, SystemClock, self.url.clone(), &Secret::new(DOOR_TOKEN));
         RedisStore::new(kv.expect("a token"), Keys::new(prefix, shards))
     }

@@ -3,9 +3,8 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use guestpass_server::http_client;
+use guestpass_server::http_client::HttpClient;
 use guestpass_tests::door::{Door, RestStore};
 use guestpass_tests::redis_cluster::RedisCluster;
 use guestpass_tests::redis_server::RedisServer;
@@ -14,7 +13,7 @@ use tokio::sync::OnceCell;
 /// A store of its own behind this door, with a client of this test's runtime.
 fn store(door: &Door, shards: u32) -> RestStore {
     static MADE: AtomicU32 = AtomicU32::new(0);
-    let client = http_client::build(Duration::from_secs(10)).expect("TLS can be set up");
+    let client = HttpClient::new().expect("TLS can be set up");
     let prefix = format!("test{}:", MADE.fetch_add(1, Ordering::Relaxed));
     door.store(client, &prefix, shards)
 }

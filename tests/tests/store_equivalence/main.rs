@@ -7,11 +7,10 @@ mod history;
 mod words;
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use guestpass_core::store::embedded::EmbeddedStore;
 use guestpass_core::store::redis::{Keys, RedisStore};
-use guestpass_server::http_client;
+use guestpass_server::http_client::HttpClient;
 use guestpass_server::kv::RedisKv;
 use guestpass_tests::door::Door;
 use guestpass_tests::redis_cluster::RedisCluster;
@@ -63,7 +62,7 @@ fn redis(name: &'static str, kv: &RedisKv, prefix: &str, shards: u32) -> Named {
 
 fn rest(
     name: &'static str,
-    (door, client): &(Door, reqwest::Client),
+    (door, client): &(Door, HttpClient),
     prefix: &str,
     shards: u32,
 ) -> Named {
@@ -71,8 +70,8 @@ fn rest(
     Named { name, store: Store::Rest(store) }
 }
 
-async fn open_door(redis_url: &str, shards: &str) -> (Door, reqwest::Client) {
-    let client = http_client::build(Duration::from_secs(10)).expect("TLS can be set up");
+async fn open_door(redis_url: &str, shards: &str) -> (Door, HttpClient) {
+    let client = HttpClient::new().expect("TLS can be set up");
     (Door::open(redis_url, shards).await, client)
 }
 
