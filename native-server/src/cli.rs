@@ -167,6 +167,7 @@ pub fn run() -> ExitCode {
     });
     // A name that is still being resolved must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    logging::flush();
     code
 }
 

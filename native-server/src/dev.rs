@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::clock::SystemClock;
 use crate::serve::{refused, until_stopped};
-use crate::{env, server};
+use crate::{env, logging, server};
 
 /// The variables that say where Genesys is and who we are there: the simulator stands in for all of them.
 const REPLACED: [&str; 5] = [
@@ -55,6 +55,8 @@ pub async fn command(mut config: Config) -> ExitCode {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        // Lines that were logged before come first.
+        logging::flush();
         println!("{}", welcome(&config, address, &sim.url(), made_token.as_deref()));
     })
     .await

@@ -11,6 +11,7 @@ pub mod dev;
 pub mod env;
 pub mod http_client;
 pub mod kv;
+pub mod log_writer;
 pub mod logging;
 pub mod origin;
 pub mod process_metrics;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 
 use guestpass_core::config::LogFormat;
 use tracing::Level;
@@ -11,16 +12,31 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::log_writer::LogWriter;
+
 /// The crates whose level `LOG_LEVEL` sets.
 const OURS: [&str; 4] = ["guestpass", "guestpass_core", "guestpass_server", "genesys_sim"];
 
-/// From now on this process logs. The first call counts.
+static WRITER: OnceLock<LogWriter> = OnceLock::new();
+
+/// From now on this process logs. The first call counts. Before the process ends, [`flush`] is to be called.
+///
+/// # Panics
+/// When no thread can be started.
 pub fn install(format: LogFormat, level: Level) {
     let ansi = std::io::stdout().is_terminal();
-    let subscriber = build(format, level, ansi, std::io::stdout);
+    let start = || LogWriter::start(std::io::stdout()).expect("no thread can be started");
+    let subscriber = build(format, level, ansi, WRITER.get_or_init(start).clone());
     // Already installed means by an earlier call, in tests.
     if subscriber::set_global_default(subscriber).is_ok() {
         std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// Waits until everything that this process logged is written.
+pub fn flush() {
+    if let Some(writer) = WRITER.get() {
+        writer.flush();
     }
 }
 
@@ -64,6 +80,8 @@ where
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
     tracing::error!(place, "a bug: this task panicked");
+    // It may be the end of the process.
+    flush();
 }
 
 #[cfg(test)]
