@@ -1,5 +1,6 @@
 //! Latency histograms of this process, and their Prometheus text.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -33,7 +34,7 @@ type Series<L> = Mutex<BTreeMap<L, Histogram>>;
 pub struct Instruments {
     on: bool,
     requests: Series<(&'static str, &'static str, u16)>,
-    calls: Series<(&'static str, String)>,
+    calls: Series<(&'static str, Cow<'static, str>)>,
     /// Writes further metrics of the process, as Prometheus text.
     process: Option<fn(&mut String)>,
 }
@@ -64,13 +65,15 @@ impl Instruments {
         }
     }
 
-    pub(crate) fn call(&self, call: &'static str, outcome: &str, millis: u64) {
+    pub(crate) fn call(
+        &self,
+        call: &'static str,
+        outcome: impl Into<Cow<'static, str>>,
+        millis: u64,
+    ) {
         if self.on {
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            match calls.get_mut(&(call, outcome.to_owned())) {
-                Some(histogram) => histogram.observe(millis),
-                None => calls.entry((call, outcome.to_owned())).or_default().observe(millis),
-            }
+            calls.entry((call, outcome.into())).or_default().observe(millis);
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
-use http::{Method, Request, Response};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response, Uri};
 use serde::Deserialize;
 
 use super::answer::call;
@@ -23,6 +23,8 @@ pub struct GuestsApi<H, C> {
     clock: C,
     oauth: OAuth,
     url: String,
+    /// `url`, parsed, unless it is none.
+    uri: Option<Uri>,
 }
 
 #[derive(Deserialize)]
@@ -37,31 +39,32 @@ impl<H: HttpSend, C: Clock> GuestsApi<H, C> {
     #[must_use]
     pub fn new(http: H, clock: C, config: &Genesys) -> Self {
         let url = format!("{}{}", config.api_url, config.guests_path);
-        Self { http, clock, oauth: OAuth::new(config), url }
+        let uri = url.parse().ok();
+        Self { http, clock, oauth: OAuth::new(config), url, uri }
     }
 
     /// Sends one call with the token at hand, and forgets that token when it is refused.
     async fn call(
         &self,
-        url: &str,
+        uri: Option<Uri>,
         body: Bytes,
         budget: Duration,
     ) -> Result<Response<Bytes>, CallFault> {
         let unauthorized = || CallFault::new(Host::Api, FaultKind::Status(401));
         let authorization = self.oauth.header(self.clock.now()).ok_or_else(unauthorized)?;
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(url)
-            .header(AUTHORIZATION, authorization.clone())
-            .header(USER_AGENT, super::USER_AGENT);
-        request = if body.is_empty() {
-            request.header(CONTENT_LENGTH, "0")
+        let not_a_url = || CallFault::new(Host::Api, FaultKind::NotSent("not a URL".to_owned()));
+        let is_empty = body.is_empty();
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri.ok_or_else(not_a_url)?;
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, authorization.clone());
+        headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
+        if is_empty {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         } else {
-            request.header(CONTENT_TYPE, "application/json")
-        };
-        let request = request
-            .body(body)
-            .map_err(|_| CallFault::new(Host::Api, FaultKind::NotSent("not a URL".to_owned())))?;
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         let outcome = call(&self.http, &self.clock, Host::Api, request, budget).await;
         if matches!(&outcome, Err(fault) if fault.kind == FaultKind::Status(401)) {
             self.oauth.discard(&authorization);
@@ -92,7 +95,7 @@ impl<H: HttpSend, C: Clock> GuestProvider for GuestsApi<H, C> {
             None => Bytes::from_static(b"{}"),
             Some(routing) => Bytes::from([r#"{"routing":"#, routing, "}"].concat()),
         };
-        let response = self.call(&self.url, body, budget).await?;
+        let response = self.call(self.uri.clone(), body, budget).await?;
         let unreadable = |what| CallFault::unreadable(Host::Api, what);
         let created: Created = serde_json::from_slice(response.body())
             .map_err(|_| unreadable("a body that is no guest"))?;
@@ -109,8 +112,8 @@ impl<H: HttpSend, C: Clock> GuestProvider for GuestsApi<H, C> {
     }
 
     async fn revoke(&self, guest: &GuestId, budget: Duration) -> Result<(), CallFault> {
-        let url = format!("{}/{guest}/invalidate", self.url);
-        match self.call(&url, Bytes::new(), budget).await {
+        let uri = [&self.url, "/", guest.as_str(), "/invalidate"].concat().try_into().ok();
+        match self.call(uri, Bytes::new(), budget).await {
             Ok(_) => Ok(()),
             // Genesys itself, not something in between, says that there is no such guest (any more).
             Err(fault)

@@ -20,8 +20,8 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) struct IssueBody {
     /// The text of `routing`, a JSON object.
     pub(super) routing: Option<String>,
-    /// Hash of the body as parsed JSON: equal for bodies that differ in layout only.
-    pub(super) hash: String,
+    /// The body as parsed JSON: equal for bodies that differ in layout only.
+    pub(super) canonical: String,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +96,7 @@ pub(super) fn issue_body(headers: &HeaderMap, body: &[u8]) -> Result<IssueBody, 
         })?;
         write_canonical(&value, &mut canonical);
     }
-    Ok(IssueBody { routing: routing.map(str::to_owned), hash: sha256(&canonical) })
+    Ok(IssueBody { routing: routing.map(str::to_owned), canonical })
 }
 
 /// Reads the body of a call that takes none: empty, or an object without fields.
@@ -161,7 +161,11 @@ pub(super) fn idempotency(
     if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(invalid());
     }
-    Ok(Some(Idempotency { key_hash: sha256(&key), body_hash: body.hash.clone(), overwrite: false }))
+    Ok(Some(Idempotency {
+        key_hash: sha256(&key),
+        body_hash: sha256(&body.canonical),
+        overwrite: false,
+    }))
 }
 
 /// Takes a header without a value for an absent one, which is how it reaches a Worker. Behind another value

@@ -219,7 +219,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// Counts and logs a fault, and tells every host when Genesys asks for rest.
     async fn note_fault(&self, call: &'static str, fault: &CallFault, begun: UnixMillis) {
         let took_ms = self.clock.now().since(begun);
-        self.instruments.call(call, &fault.label(), took_ms);
+        self.instruments.call(call, fault.label(), took_ms);
         tracing::warn!(
             call,
             took_ms,

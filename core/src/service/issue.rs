@@ -142,7 +142,8 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         flight: FlightId,
         guest: Guest,
     ) -> (Result<Session, Failure>, After) {
-        let outcome = match self.rules.sealer.seal(&guest.id, &guest.token, self.clock.random()) {
+        let random = || self.clock.random();
+        let outcome = match self.rules.sealer.seal(&guest.id, &guest.token, random) {
             Ok(token) => {
                 let commit = Commit {
                     device: &order.device,

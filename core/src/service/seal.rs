@@ -33,17 +33,17 @@ impl Sealer {
         Self { ciphers: keys.iter().map(|key| Aes256Gcm::new(&key.0.into())).collect() }
     }
 
-    /// A guest's token as it is to be stored. `random` must not repeat under one key.
+    /// A guest's token as it is to be stored. What `random` makes must not repeat under one key.
     pub(crate) fn seal(
         &self,
         guest: &GuestId,
         token: &Secret,
-        random: [u8; 16],
+        random: impl FnOnce() -> [u8; 16],
     ) -> Result<StoredToken, &'static str> {
         let Some(cipher) = self.ciphers.first() else {
             return Ok(StoredToken { text: token.clone(), sha256: None });
         };
-        let text = seal(cipher, guest.as_str(), token, random)?;
+        let text = seal(cipher, guest.as_str(), token, random())?;
         Ok(StoredToken { text: Secret::new(text), sha256: Some(sha256(token.expose())) })
     }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_sealed_token_opens_for_its_guest_and_key_alone() {
         let token = Secret::new("eyJhbGciOiJSUzI1NiJ9.payload.signature");
-        let stored = sealer(7).seal(&guest("g-1"), &token, [9; 16]).unwrap();
+        let stored = sealer(7).seal(&guest("g-1"), &token, || [9; 16]).unwrap();
         assert!(!stored.text.expose().contains("payload"));
         assert_eq!(sealer(7).open(&guest("g-1"), &stored), Some(token));
         assert_eq!(sealer(7).open(&guest("g-2"), &stored), None);
@@ -129,11 +129,11 @@ mod tests {
     fn the_first_key_seals_and_all_open() {
         let token = Secret::new("token");
         let rotated = Sealer::new(&[SealingKey([8; 32]), SealingKey([7; 32])]);
-        let before = sealer(7).seal(&guest("g-1"), &token, [9; 16]).unwrap();
+        let before = sealer(7).seal(&guest("g-1"), &token, || [9; 16]).unwrap();
         assert_eq!(rotated.open(&guest("g-1"), &before), Some(token.clone()));
         let shared = sealer(7).seal_access_token(&token, [9; 16]).unwrap();
         assert_eq!(rotated.open_access_token(&shared), Some(token.clone()));
-        let after = rotated.seal(&guest("g-1"), &token, [9; 16]).unwrap();
+        let after = rotated.seal(&guest("g-1"), &token, || [9; 16]).unwrap();
         assert_eq!(sealer(8).open(&guest("g-1"), &after), Some(token.clone()));
         assert_eq!(sealer(7).open(&guest("g-1"), &after), None);
         let shared = rotated.seal_access_token(&token, [9; 16]).unwrap();
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_was_stored_before_there_was_a_key_still_opens() {
         let token = Secret::new("plain");
-        let stored = Sealer::new(&[]).seal(&guest("g-1"), &token, [0; 16]).unwrap();
+        let stored = Sealer::new(&[]).seal(&guest("g-1"), &token, || [0; 16]).unwrap();
         assert_eq!(stored.text.expose(), "plain");
         assert_eq!(sealer(7).open(&guest("g-1"), &stored), Some(token));
     }

@@ -48,22 +48,22 @@ impl Keys {
 
     /// A key that belongs to a whole shard, such as `outbox`.
     pub(super) fn global(&self, shard: u32, what: &str) -> String {
-        format!("{}:{what}", self.base(shard))
+        [self.base(shard), ":", what].concat()
     }
 
     /// A device's sorted set of sessions.
     pub(super) fn device(&self, shard: u32, name: &str) -> String {
-        format!("{}{name}", self.base(shard))
+        [self.base(shard), name].concat()
     }
 
     /// A key of a device beside its sessions, such as `flight`.
     pub(super) fn of_device(&self, shard: u32, name: &str, what: &str) -> String {
-        format!("{}{name}:{what}", self.base(shard))
+        [self.base(shard), name, ":", what].concat()
     }
 
     /// The record of an idempotency key, scoped to its device.
     pub(super) fn idempotency(&self, shard: u32, name: &str, key: &Idempotency) -> String {
-        format!("{}{name}:idem:{}", self.base(shard), key.key_hash)
+        [self.base(shard), name, ":idem:", &key.key_hash].concat()
     }
 
     /// The device whose sorted set a key would be, read back from a scan of [`Self::scan_patterns`].
