@@ -12,7 +12,7 @@ use crate::clock::SystemClock;
 use crate::origin::Origin;
 
 /// Revocations under way at once.
-const CONCURRENCY: usize = 32;
+const CONCURRENCY: usize = 128;
 
 /// How long a round may claim more, at least and at most, in milliseconds. Rounds are short so that expiry
 /// goes on while a long backlog is worked off.

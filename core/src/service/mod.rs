@@ -2,6 +2,7 @@
 //! one job: issuing, calling Genesys, rescuing what a fault left behind, sweeping.
 
 pub(crate) mod calls;
+mod drain;
 pub(crate) mod issue;
 mod rescue;
 pub mod retry;

@@ -49,12 +49,67 @@ fn no_more_revocations_are_under_way_at_once_than_allowed() {
     let begun = world.clock.elapsed();
     drain(&world, &host, SweepBounds { concurrency: 3, ..BOUNDS });
     let times = world.genesys.times(is_revoke);
-    assert_eq!(times.len(), 20);
-    for at in &times {
-        let under_way = times.iter().filter(|other| **other <= *at && at - **other < 10).count();
-        assert!(under_way <= 3, "{under_way} at {}", at - begun);
-    }
+    assert_eq!((times.len(), most_at_once(&world, 10)), (20, 3), "from {begun}: {times:?}");
     assert!(times.iter().filter(|at| **at == times[0]).count() == 3, "not in parallel: {times:?}");
+}
+
+/// The most revocations that were under way at once, when each takes so many milliseconds.
+fn most_at_once(world: &World, latency_ms: u64) -> usize {
+    let times = world.genesys.times(is_revoke);
+    let at_once = |at: &u64| times.iter().filter(|t| **t <= *at && at - **t < latency_ms).count();
+    times.iter().map(at_once).max().unwrap_or(0)
+}
+
+#[test]
+fn a_drain_opens_up_while_genesys_does_well() {
+    let (world, host) = due(500, &[], 10);
+    let bounds = SweepBounds { concurrency: 128, revocations: 500, ..BOUNDS };
+    assert_eq!(drain(&world, &host, bounds).revoked, 500);
+    let most = most_at_once(&world, 10);
+    assert!((100..=128).contains(&most), "{most}");
+}
+
+#[test]
+fn claims_and_settlements_take_many_at_a_time() {
+    let (world, host) = due(500, &[], 5);
+    let mut calls = 0;
+    world.genesys.script(move |seen| {
+        calls += u64::from(is_revoke(seen));
+        is_revoke(seen).then_some(Act::Slow(calls * 7 % 50))
+    });
+    let before = world.store.called().len();
+    let bounds = SweepBounds { concurrency: 32, revocations: 500, ..BOUNDS };
+    assert_eq!(drain(&world, &host, bounds).revoked, 500);
+    let called = &world.store.called()[before..];
+    for (operation, most) in [("claim", 40), ("settle", 120)] {
+        let calls = called.iter().filter(|name| **name == operation).count();
+
+        assert!(calls <= most, "{calls} of {operation}");
+    }
+}
+
+#[test]
+fn a_drain_stays_small_while_genesys_does_badly() {
+    let (world, host) = due(200, &[], 10);
+    world.genesys.script(|seen| is_revoke(seen).then(|| Act::status(500)));
+    let bounds = SweepBounds { concurrency: 128, revocations: 200, ..BOUNDS };
+    assert_eq!(drain(&world, &host, bounds).retried, 200);
+    assert_eq!(most_at_once(&world, 10), 32);
+}
+
+#[test]
+fn a_slow_call_does_not_hold_up_the_settlement_of_others() {
+    let (world, host) = due(40, &[], 10);
+    let mut calls = 0;
+    world.genesys.script(move |seen| {
+        calls += usize::from(is_revoke(seen));
+        (is_revoke(seen) && calls == 1).then_some(Act::Slow(5000))
+    });
+    let (settled, left) = world.clock.run(join(host.drain(&BOUNDS), async {
+        world.clock.sleep(Duration::from_millis(2000)).await;
+        world.look_async().await.pending.len()
+    }));
+    assert_eq!((settled.unwrap().revoked, left), (40, 1));
 }
 
 #[test]
