@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use guestpass_core::seams::HttpSend as _;
+use guestpass_server::http_client::HttpClient;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -99,31 +101,26 @@ impl Request {
         let slow = || io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
         within(PATIENCE, exchange).await.unwrap_or_else(|| Err(slow()))
     }
-    /// Sends it over connections that are kept for the next one, for loads.
-    ///
-    /// # Errors
-    /// When the connection cannot be made or breaks, or no answer comes in the client's time.
+
+    /// Sends it over connections that are kept for the next one, for loads; `None` when the connection cannot
+    /// be made or breaks, or no answer comes in time.
     ///
     /// # Panics
     /// When the request or the answer cannot be put into words of HTTP.
-    pub async fn try_send_over(
-        &self,
-        client: &reqwest::Client,
-        to: SocketAddr,
-    ) -> reqwest::Result<Reply> {
-        let method = self.method.parse().expect("a method");
-        let mut request = client.request(method, format!("http://{to}{}", self.target));
+    pub async fn try_send_over(&self, client: &HttpClient, to: SocketAddr) -> Option<Reply> {
+        let uri = format!("http://{to}{}", self.target);
+        let mut request = http::Request::builder().method(&*self.method).uri(uri);
         for (name, value) in &self.headers {
             request = request.header(name, &value[..]);
         }
         let body = self.body.clone().unwrap_or_default();
-        let answer = request.body(body).send().await?;
-        let text = |value: &reqwest::header::HeaderValue| value.to_str().map(str::to_owned);
+        let request = request.body(body.into()).expect("a request");
+        let answer = within(PATIENCE, client.send(request)).await?.ok()?;
         let headers = answer.headers().iter().map(|(name, value)| {
-            (name.as_str().to_owned(), text(value).expect("headers are text"))
+            (name.as_str().to_owned(), value.to_str().expect("headers are text").to_owned())
         });
         let (status, headers) = (answer.status().as_u16(), headers.collect());
-        Ok(Reply { status, headers, body: answer.bytes().await?.to_vec() })
+        Some(Reply { status, headers, body: answer.body().to_vec() })
     }
 }
 

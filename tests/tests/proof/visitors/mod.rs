@@ -14,11 +14,9 @@ use tokio::task::JoinHandle;
 pub(crate) use log::{Entry, Log};
 pub(crate) use visitor::Call;
 
+use guestpass_server::http_client::HttpClient;
 use guestpass_tests::http_suite::Session;
 use guestpass_tests::world::Dice;
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What a load does.
 #[derive(Debug, Clone)]
@@ -56,7 +54,7 @@ pub(crate) struct Load {
 struct Shared {
     plan: Plan,
     hosts: Vec<SocketAddr>,
-    connections: reqwest::Client,
+    connections: HttpClient,
     stop: AtomicBool,
     log: Mutex<Log>,
     /// Sessions that somebody holds.
@@ -72,7 +70,7 @@ impl Load {
     pub(crate) fn begin(hosts: &[SocketAddr], plan: Plan, mut dice: Dice) -> Self {
         let shared = Arc::new(Shared {
             hosts: hosts.to_vec(),
-            connections: guestpass_server::http_client::build(PATIENCE).expect("a client for HTTP"),
+            connections: HttpClient::new().expect("TLS can be set up"),
             stop: AtomicBool::new(false),
             log: Mutex::default(),
             held: Mutex::default(),

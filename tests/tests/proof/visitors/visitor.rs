@@ -215,7 +215,7 @@ impl Client {
         let host = hosts[self.number % hosts.len()];
         let sent_ms = now_ms();
         let (reply, took) = timed(request.try_send_over(&self.shared.connections, host)).await;
-        let (reply, took_us) = (reply.ok(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (status, problem) =
             reply.as_ref().map_or((0, None), |reply| (reply.status, problem(reply)));
         let (code, retry_after) = problem.unwrap_or_default();
