@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use genesys_sim::{Call, CallKind};
-use guestpass_tests::host::{Settings, run};
+use genesys_sim::{Call, CallKind, Effect, Fault, On};
+use guestpass_tests::host::{OPERATOR, Settings, issue, run, sessions};
+use guestpass_tests::http_client::Request;
 use guestpass_tests::real_time::eventually;
 use guestpass_tests::wait::{ms, now_ms, pause};
-use guestpass_tests::world::{Dice, World};
+use guestpass_tests::world::{Dice, World, issued};
 
 use crate::books::{Books, PREFIX};
 use crate::forms::{is_long, seed};
@@ -89,6 +90,49 @@ fn calls_keep_to_the_rate_limit_and_revocations_have_their_share() {
         })
         .await;
         books.must_balance(&world.sim, &log, CAP);
+    });
+}
+
+/// For how long Genesys asks to be left alone.
+const REST_MS: u64 = 3000;
+/// Shorter than that: nobody waits for it.
+const SHORT: (&str, &str) = ("REQUEST_DEADLINE_MS", "1500");
+
+#[test]
+fn a_process_that_was_not_told_itself_leaves_genesys_alone_as_well() {
+    run(async {
+        let world = World::new().await;
+        let told = world.origin(&[("SWEEP_INTERVAL_MS", "3600000"), SHORT]).await;
+        // One does nothing but sweep, one nothing but issue: neither learns of it by the other work.
+        let sweeper = world.origin(&[("SWEEP_INTERVAL_MS", "50"), SHORT]).await;
+        let issuer = world.origin(&[("SWEEP_INTERVAL_MS", "3600000"), SHORT]).await;
+        // All have an access token.
+        for origin in [&told, &sweeper, &issuer] {
+            issued(origin.addr, "told-device").await;
+        }
+        let retry_after = Some((REST_MS / 1000).to_string());
+        let refusal = Effect::Status { code: 429, retry_after, body: None };
+        world.sim.fault(Fault::once(On::Create, refusal));
+        let refused = issue("told-device").send(told.addr).await;
+        let calls = world.sim.calls_of(CallKind::Create);
+        let refused_at = calls.iter().find(|call| call.status == Some(429)).map(|call| call.at_ms);
+        let rest_ends = refused_at.expect("a call is refused") + REST_MS;
+        assert!(refused.problem(503, "genesys_rate_limited").retry_after.is_some());
+        let all = Request::new("DELETE", &sessions("told-device")).bearer(OPERATOR);
+        assert_eq!(sweeper.send(&all).await.expect(202).json()["revocations"], 3);
+        let later = issue("other-device").send(issuer.addr).await;
+        assert!(later.problem(503, "genesys_rate_limited").retry_after.is_some());
+        world.at_rest().await;
+        let invalidates = world.sim.calls_of(CallKind::Invalidate);
+        assert_eq!(invalidates.len(), 3);
+        let early: Vec<_> = world
+            .sim
+            .calls()
+            .into_iter()
+            .filter(|call| call.kind != CallKind::Token && call.status != Some(429))
+            .filter(|call| (rest_ends - REST_MS..rest_ends).contains(&call.at_ms))
+            .collect();
+        assert!(early.is_empty(), "called before {rest_ends}: {early:?}");
     });
 }
 
