@@ -19,11 +19,11 @@ use crate::forms::{is_long, seed};
 const SWEEPERS: usize = 5;
 /// Revocations of one round: more than all can hold at once, so that when the last is done, whatever the others held
 /// when one was stopped has long been done.
-const JOBS: usize = 300;
+const JOBS: usize = 900;
 /// Long enough for the others to settle what they hold before the late one's leases end, on a busy machine.
 const LEASE_MS: u64 = 4000;
 const SETTINGS: Settings<'_> = &[
-    ("MAX_SESSIONS_PER_DEVICE", "400"),
+    ("MAX_SESSIONS_PER_DEVICE", "1000"),
     ("REVOKE_LEASE_MS", "4000"),
     ("REVOKE_MAX_ATTEMPTS", "50"),
     ("SWEEP_INTERVAL_MS", "100"),
