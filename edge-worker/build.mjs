@@ -1,12 +1,13 @@
 // Builds the Worker into build/: cargo, then wasm-bindgen, wasm-opt and esbuild. This is what `worker-build`
 // does, without compiling that first (minutes) and without downloads besides cargo's and npm's.
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { fail, npm, output, root, run, target, WASM, wasmBindgen, wasmTarget } from "./tools.mjs";
 
 const LIMIT = 300 * 1024;
+const begun = new Date();
 
 if (!existsSync(npm("esbuild"))) fail("run `npm ci` first");
 if (!output("cargo", ["--version"])) fail("cargo is missing: install Rust with rustup, https://rustup.rs");
@@ -28,6 +29,8 @@ if (!unchanged) {
   assemble();
   writeFileSync(stampFile, stamp);
 }
+// What was changed since is not in the Worker: tests/src/edge.rs refuses to test it then.
+utimesSync(stampFile, begun, begun);
 
 const sizes = ["index.js", "index_bg.wasm"].map((name) => gzipSync(readFileSync(join(build, name)), { level: 9 }).length);
 const size = sizes.reduce((sum, one) => sum + one);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
 use genesys_sim::Sim;
 use serde_json::Value;
@@ -30,6 +31,18 @@ const START: std::time::Duration = ms(30_000);
 
 /// The repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What the Worker is built of.
+const INPUTS: [&str; 8] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "core/Cargo.toml",
+    "core/src",
+    "edge-worker/Cargo.toml",
+    "edge-worker/build.mjs",
+    "edge-worker/shim.js",
+    "edge-worker/src",
+];
 
 /// A running workerd with the Worker in it.
 pub struct Edge {
@@ -214,8 +227,15 @@ fn compatibility_date() -> String {
 
 /// workerd itself, without the script that npm puts before it: signals must reach it.
 fn executable() -> PathBuf {
-    for built in ["build/index.js", "build/index_bg.wasm"] {
-        assert!(Path::new(ROOT).join(built).exists(), "{built} is missing: run `npm run build`");
+    let root = Path::new(ROOT);
+    let built = newest(&root.join("build/inputs.sha256"));
+    let built = built.expect("the Worker is not built: run `npm run build`");
+    for input in INPUTS {
+        let changed = newest(&root.join(input)).expect(input);
+        assert!(
+            changed <= built,
+            "{input} changed after the Worker was built: run `npm run build`"
+        );
     }
     let platforms = std::fs::read_dir(format!("{ROOT}/node_modules/@cloudflare"));
     let found = platforms.into_iter().flatten().flatten().find_map(|entry| {
@@ -223,6 +243,17 @@ fn executable() -> PathBuf {
         Some(entry.path().join("bin/workerd")).filter(|path| is_workerd && path.exists())
     });
     found.expect("workerd is missing from node_modules: run `npm ci`")
+}
+
+/// When a file was changed, or the one of a folder that was changed last, tests apart.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let Ok(folder) = std::fs::read_dir(path) else {
+        return std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    };
+    let inside = folder.flatten().filter(|entry| {
+        !["tests", "test_support"].contains(&entry.file_name().to_string_lossy().as_ref())
+    });
+    inside.filter_map(|entry| newest(&entry.path())).max()
 }
 
 /// The ports of the two sockets, as workerd reports them: `{"event":"listen","socket":"http","port":1}`.
