@@ -125,11 +125,20 @@ pub async fn genesys_rate_limited(launch: &impl Launch) {
     assert!(granted.at_ms >= limited.at_ms + 2000, "{} ms", granted.at_ms - limited.at_ms);
 }
 
-/// A redirect could carry the access token elsewhere: it is an answer like any other, and not followed.
+/// A redirect could carry the client's secret or the access token elsewhere: it is an answer like any other, and
+/// not followed.
 pub async fn no_redirect_of_genesys_is_followed(launch: &impl Launch) {
+    for (from, kind) in
+        [("GENESYS_API_URL", CallKind::Create), ("GENESYS_LOGIN_URL", CallKind::Token)]
+    {
+        not_followed(launch, from, kind).await;
+    }
+}
+
+async fn not_followed(launch: &impl Launch, from: &str, kind: CallKind) {
     let sim = start_sim(SimConfig::default()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let api = format!("http://{}", listener.local_addr().expect("an address"));
+    let elsewhere = format!("http://{}", listener.local_addr().expect("an address"));
     let target = sim.url();
     let redirects = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
@@ -143,9 +152,9 @@ pub async fn no_redirect_of_genesys_is_followed(launch: &impl Launch) {
             let _ = client.write_all(answer.as_bytes()).await;
         }
     });
-    let host = launch.start_before(sim, &[("GENESYS_API_URL", &api)]).await;
+    let host = launch.start_before(sim, &[(from, &elsewhere)]).await;
     let problem = host.issue(&device()).await.problem(502, "genesys_failed");
     assert!(problem.detail.contains("307"), "{}", problem.detail);
-    assert_eq!(host.sim.count(CallKind::Create), 0, "the redirect was followed");
+    assert_eq!(host.sim.count(kind), 0, "the redirect of {from} was followed");
     redirects.abort();
 }
