@@ -43,8 +43,12 @@ fn what_the_documents_name_exists() {
                     assert!(known.contains(segment), "{document} names {quoted}: no {segment}");
                 }
                 checked += 1;
-            } else if word.starts_with("scripts/") || word.ends_with(".mjs") && !word.contains('…') {
-                assert!(root().join(word).exists(), "{document} names {word}, which does not exist");
+            } else if word.starts_with("scripts/") || word.ends_with(".mjs") && !word.contains('…')
+            {
+                assert!(
+                    root().join(word).exists(),
+                    "{document} names {word}, which does not exist"
+                );
                 checked += 1;
             }
         }

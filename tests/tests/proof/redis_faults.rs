@@ -184,9 +184,10 @@ fn a_restart_that_loses_the_data_begins_anew() {
         was_refused(&log, fault);
         assert!(balance.dead.is_empty());
         // What was lost is what was there; whatever came afterwards is accounted for.
-        let late = sim.guests().into_iter().find(|guest| {
-            balance.strays.contains(&guest.id) && guest.created_at_ms > fault.ended + CALM_MS
-        });
+        let late = sim
+            .guests()
+            .into_iter()
+            .find(|guest| balance.strays.contains(&guest.id) && guest.created_at_ms > fault.ended);
         assert!(late.is_none(), "created afterwards, and lost: {late:?}");
     });
 }
