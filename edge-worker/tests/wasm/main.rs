@@ -1,5 +1,5 @@
 //! The rules and the embedded store as WebAssembly. `npm run test:wasm` runs this in Node and in Chromium;
-//! `wasm-pack test --node --mode no-install edge-worker` does as well.
+//! `wasm-pack test --node edge-worker` does as well.
 #![cfg(target_arch = "wasm32")]
 #![expect(
     clippy::allow_attributes,
