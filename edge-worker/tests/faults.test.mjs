@@ -56,45 +56,53 @@ test("a Genesys that hangs ends at the deadline, and the next request is answere
   assert.equal((await worker.issue("device-hang")).status, 201);
 });
 
-// The Worker as it is built, in a runtime whose randomness can be taken away: the Worker's clock then aborts,
-// which ends the WebAssembly instance as a panic does.
-const WITHOUT_RANDOMNESS = `
+// The Worker as it is built, in a runtime that lacks what every runtime has. Without randomness the Worker's clock
+// aborts; without timers its code panics, where a Rust library takes them for granted. Both end the WebAssembly
+// instance.
+const BREAKABLE = `
 import Worker from "./index.js";
-const real = crypto.getRandomValues.bind(crypto);
+const getRandomValues = crypto.getRandomValues.bind(crypto);
+const setTimeout = globalThis.setTimeout;
 export default class extends Worker {
   async fetch(request) {
-    const broken = request.headers.has("test-without-randomness");
+    const without = request.headers.get("test-without");
     Object.defineProperty(crypto, "getRandomValues", { configurable: true, value: (bytes) => {
-      if (broken) throw new Error("no randomness");
-      return real(bytes);
+      if (without === "randomness") throw new Error("no randomness");
+      return getRandomValues(bytes);
     } });
+    globalThis.setTimeout = (...args) => {
+      if (without === "timers") throw new Error("no timers");
+      return setTimeout(...args);
+    };
     return super.fetch(request);
   }
 }`;
 
-const ABORT = { headers: { "test-without-randomness": "1" } };
+const without = (what) => ({ headers: { "test-without": what } });
 
 const resets = (worker) => worker.logs.filter((line) => line.includes("starting anew after a panic")).length;
 
-test("an abort in the Worker fails one request, and the next one is answered", async () => {
-  const worker = await stack.worker({}, WITHOUT_RANDOMNESS);
-  for (let n = 1; n <= 2; n++) {
-    assert.equal((await worker.issue("device-abort", ABORT)).status, 500);
-    const next = await worker.issue("device-abort");
-    assert.equal(next.status, 201, await next.text());
-    await eventually("the log", () => resets(worker) === n);
-  }
-});
+for (const [end, missing] of [["an abort", "randomness"], ["a panic", "timers"]]) {
+  test(`${end} in the Worker fails one request, and the next one is answered`, async () => {
+    const worker = await stack.worker({}, BREAKABLE);
+    for (let n = 1; n <= 2; n++) {
+      assert.equal((await worker.issue("device-broken", without(missing))).status, 500);
+      const next = await worker.issue("device-broken");
+      assert.equal(next.status, 201, await next.text());
+      await eventually("the log", () => resets(worker) === n);
+    }
+  });
+}
 
 test("a request that was under way in an isolate that aborted ends too, by its deadline", async () => {
-  const worker = await stack.worker({ REQUEST_DEADLINE_MS: "4000" }, WITHOUT_RANDOMNESS);
+  const worker = await stack.worker({ REQUEST_DEADLINE_MS: "4000" }, BREAKABLE);
   assert.equal((await worker.issue("device-abort")).status, 201);
   const creates = await stack.called("create");
   await stack.sim.fault({ on: "create", times: 1, effect: { latency: 3000 } });
   const calls = stack.counter.calls;
   const underWay = worker.issue("device-under-way");
   await eventually("its admission", () => stack.counter.calls > calls);
-  assert.equal((await worker.issue("device-abort", ABORT)).status, 500);
+  assert.equal((await worker.issue("device-abort", without("randomness"))).status, 500);
   assert.equal((await worker.issue("device-abort")).status, 201);
   // Nobody is left to take its guest: its place in flight runs out, and it is counted as orphaned.
   assert.equal((await underWay).status, 500);
