@@ -2,6 +2,7 @@
 
 mod balance;
 mod cancelled;
+mod costs;
 mod drains;
 mod early;
 mod fault_points;
