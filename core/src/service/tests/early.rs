@@ -58,3 +58,12 @@ fn a_refusal_of_the_login_host_is_told_after_one_try_and_gateway_errors_after_th
         assert_eq!(world.look().stats.in_flight, 0);
     }
 }
+
+#[test]
+fn what_admission_refuses_is_told_whatever_became_of_the_token() {
+    let world = World::new(&[QUICK, &[("RATE_LIMIT_PER_DEVICE", "1")]].concat());
+    assert_eq!(world.issue(&world.host()), 201);
+    let cold = world.host().with_shared_token();
+    world.genesys.script(|seen| seen.is_token().then_some(Act::status(401)));
+    assert_eq!(json_of(&world.ask(&cold, issue()))["code"], "rate_limited");
+}
