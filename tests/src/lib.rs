@@ -6,6 +6,7 @@ pub mod edge;
 pub mod host;
 pub mod http_client;
 pub mod http_suite;
+pub mod listener;
 pub mod origin;
 mod process;
 pub mod real_time;

@@ -1,12 +1,15 @@
 //! The rows of the table of errors that no other file has: Genesys' refusals and silence.
 
+use std::sync::Arc;
+
 use genesys_sim::{CallKind, Effect, Fault, On, SimConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 
 use super::{Session, device, figure, guest_ids, listed};
 use crate::host::{Host, Launch, start_sim};
 use crate::http_client::Problem;
+use crate::listener::handle_each;
 use crate::wait::ms;
 
 const fn status(code: u16) -> Effect {
@@ -137,24 +140,23 @@ pub async fn no_redirect_of_genesys_is_followed(launch: &impl Launch) {
 
 async fn not_followed(launch: &impl Launch, from: &str, kind: CallKind) {
     let sim = start_sim(SimConfig::default()).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let elsewhere = format!("http://{}", listener.local_addr().expect("an address"));
-    let target = sim.url();
-    let redirects = tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut seen = [0; 4096];
-            let length = client.read(&mut seen).await.unwrap_or(0);
-            let text = String::from_utf8_lossy(&seen[..length]);
-            let path = text.split(' ').nth(1).unwrap_or("/");
-            let answer = format!(
-                "HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}{path}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-            let _ = client.write_all(answer.as_bytes()).await;
-        }
-    });
+    let target: Arc<str> = sim.url().into();
+    let elsewhere = handle_each(move |client| redirect(client, target.clone())).await;
+    let elsewhere = format!("http://{elsewhere}");
     let host = launch.start_before(sim, &[(from, &elsewhere)]).await;
     let problem = host.issue(&device()).await.problem(502, "genesys_failed");
     assert!(problem.detail.contains("307"), "{}", problem.detail);
     assert_eq!(host.sim.count(kind), 0, "the redirect of {from} was followed");
-    redirects.abort();
+}
+
+/// Answers one request with the same path at `target`.
+async fn redirect(mut client: TcpStream, target: Arc<str>) {
+    let mut seen = [0; 4096];
+    let length = client.read(&mut seen).await.unwrap_or(0);
+    let text = String::from_utf8_lossy(&seen[..length]);
+    let path = text.split(' ').nth(1).unwrap_or("/");
+    let answer = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}{path}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let _ = client.write_all(answer.as_bytes()).await;
 }

@@ -7,10 +7,11 @@ use genesys_sim::{CallKind, SimConfig};
 use guestpass_tests::host::{Host, start_sim};
 use guestpass_tests::http_client::Reply;
 use guestpass_tests::http_suite::device;
+use guestpass_tests::listener::handle_each;
 use guestpass_tests::origin::Origin;
 use guestpass_tests::wait::{ms, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 
 /// Says OK to what a client sends to set up its connection, and the answer to every script.
@@ -28,14 +29,9 @@ async fn pretend(mut client: TcpStream, answer: Arc<[u8]>) {
 
 /// What an issue says when scripts are answered with this, by an origin that still runs afterwards.
 async fn issued_with(answer: Vec<u8>) -> (Reply, usize) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("redis://{}", listener.local_addr().unwrap());
     let answer: Arc<[u8]> = answer.into();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pretend(client, answer.clone()));
-        }
-    });
+    let addr = handle_each(move |client| pretend(client, answer.clone())).await;
+    let url = format!("redis://{addr}");
     let sim = start_sim(SimConfig::default()).await;
     let origin = Origin::start(&sim, &[("REDIS_URL", &url)]).await;
     let host = Host::new(origin.addr, sim, origin);

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use guestpass_tests::listener::handle_each;
 use guestpass_tests::wait::{ms, pause};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 
 /// What all connections share.
 #[derive(Default)]
@@ -28,24 +29,9 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn before(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let addr = listener.local_addr().expect("it has an address");
         let shared = Arc::<Shared>::default();
-        tokio::spawn({
-            let shared = shared.clone();
-            async move {
-                while let Ok((client, _)) = listener.accept().await {
-                    let server = TcpStream::connect(("127.0.0.1", port)).await;
-                    let server = server.expect("Redis listens");
-                    client.set_nodelay(true).expect("a socket option");
-                    server.set_nodelay(true).expect("a socket option");
-                    let (from_client, to_client) = client.into_split();
-                    let (from_server, to_server) = server.into_split();
-                    tokio::spawn(ask(from_client, to_server, shared.clone()));
-                    tokio::spawn(reply(from_server, to_client, shared.clone()));
-                }
-            }
-        });
+        let carried = shared.clone();
+        let addr = handle_each(move |client| carry(client, port, carried.clone())).await;
         Self { addr, shared }
     }
 
@@ -72,6 +58,16 @@ impl Proxy {
     pub(crate) fn round_trips(&self) -> usize {
         self.shared.round_trips.load(Ordering::SeqCst)
     }
+}
+
+async fn carry(client: TcpStream, port: u16, shared: Arc<Shared>) {
+    let server = TcpStream::connect(("127.0.0.1", port)).await.expect("Redis listens");
+    client.set_nodelay(true).expect("a socket option");
+    server.set_nodelay(true).expect("a socket option");
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::spawn(ask(from_client, to_server, shared.clone()));
+    tokio::spawn(reply(from_server, to_client, shared));
 }
 
 async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: Arc<Shared>) {

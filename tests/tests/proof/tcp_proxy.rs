@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use guestpass_tests::listener::handle_each;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 /// How an admit's answer begins.
@@ -29,17 +30,9 @@ struct Shared {
 impl TcpProxy {
     /// Starts one.
     pub(crate) async fn before(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let addr = listener.local_addr().expect("it has an address");
         let shared = Arc::<Shared>::default();
-        tokio::spawn({
-            let shared = shared.clone();
-            async move {
-                while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(carry(client, port, shared.clone()));
-                }
-            }
-        });
+        let carried = shared.clone();
+        let addr = handle_each(move |client| carry(client, port, carried.clone())).await;
         Self { addr, shared }
     }
 
