@@ -24,9 +24,6 @@ pub(crate) enum CreateFailure {
     Store(StoreFault),
 }
 
-/// How making ready to call ended.
-pub(crate) type Prepared = Result<(), CallFault>;
-
 impl CreateFailure {
     /// The guest that was created all the same, if its id is known.
     pub(crate) const fn take_guest(&mut self) -> Option<GuestId> {
@@ -50,15 +47,21 @@ impl CreateFailure {
 
 impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// Where processes share the access token, makes ready to call before admission: that is then the last to
-    /// be asked whether Genesys is to be left alone. `None` where [`Self::create`] is to make ready itself.
-    pub(crate) async fn prepare_early(&self, deadline: UnixMillis) -> Option<Prepared> {
+    /// be asked whether Genesys is to be left alone. `None` where [`Self::create`] is to make ready itself, and else
+    /// what [`Self::prepare`] would answer it: that it took no wait, since admission comes after it.
+    pub(crate) async fn prepare_early(
+        &self,
+        deadline: UnixMillis,
+    ) -> Option<Result<bool, CallFault>> {
         let now = self.clock.now();
         if !self.rules.shares_token || !self.provider.wants_token(now) {
             return None;
         }
         match self.borrow_token().await {
             Ok(true) => None,
-            Ok(false) => Some(self.fetch_token(deadline.since(self.clock.now())).await.map(drop)),
+            Ok(false) => {
+                Some(self.fetch_token(deadline.since(self.clock.now())).await.map(|_| false))
+            }
             // Admission will say so.
             Err(_) => None,
         }
@@ -69,7 +72,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         &self,
         routing: Option<&str>,
         deadline: UnixMillis,
-        mut prepared: Option<Prepared>,
+        mut prepared: Option<Result<bool, CallFault>>,
     ) -> Result<Guest, CreateFailure> {
         let left = || deadline.since(self.clock.now());
         let mut tries: u32 = 0;
@@ -77,7 +80,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
         let mut has_waited = false;
         loop {
             let ready = match prepared.take() {
-                Some(outcome) => outcome.map(|()| false),
+                Some(outcome) => outcome,
                 None => self.prepare(left()).await,
             };
             let fault = match ready {
