@@ -1,4 +1,4 @@
-//! [`HttpSend`] for reqwest, natively and on wasm32. Deadlines are the caller's: under workerd a request
+//! [`HttpSend`] for reqwest on wasm32, where it is `fetch`. Deadlines are the caller's: under workerd a request
 //! timeout cannot be told from other faults.
 
 use bytes::Bytes;
@@ -25,20 +25,6 @@ impl HttpSend for reqwest::Client {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-async fn read(mut response: reqwest::Response) -> Result<Bytes, HttpFault> {
-    let broken = |error: reqwest::Error| HttpFault::Broken(describe(&error));
-    let mut whole = bytes::BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if whole.len().saturating_add(chunk.len()) > MAX_REPLY_BYTES {
-            return Err(too_long());
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(whole.freeze())
-}
-
-#[cfg(target_arch = "wasm32")]
 async fn read(response: reqwest::Response) -> Result<Bytes, HttpFault> {
     // An answer that says how long it is need not be read to be refused. One that does not is read whole here.
     if response.content_length().is_some_and(|length| length > MAX_REPLY_BYTES as u64) {
@@ -56,10 +42,6 @@ fn too_long() -> HttpFault {
 }
 
 fn fault(error: &reqwest::Error) -> HttpFault {
-    #[cfg(not(target_arch = "wasm32"))]
-    if error.is_connect() {
-        return HttpFault::NotSent(describe(error));
-    }
     if error.is_builder() {
         return HttpFault::NotSent(describe(error));
     }

@@ -18,7 +18,7 @@
 pub mod config;
 pub mod genesys;
 pub mod http;
-#[cfg(feature = "reqwest")]
+#[cfg(all(feature = "reqwest", target_arch = "wasm32"))]
 mod http_reqwest;
 pub mod instruments;
 pub mod names;
