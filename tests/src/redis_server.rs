@@ -1,10 +1,12 @@
 //! A real redis-server that a test starts, stops, pauses and kills.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use guestpass_core::config::RedisTarget;
@@ -228,8 +230,15 @@ impl Drop for RedisServer {
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("no free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    // Two tests that got the same one at the same time would take one's server for the other's.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("no free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return port;
+        }
+    }
 }
 
 fn fresh_dir() -> PathBuf {
