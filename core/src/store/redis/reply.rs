@@ -105,6 +105,9 @@ fn issued(record: &str) -> Result<Issued, StoreFault> {
 }
 
 pub(super) fn admission(reply: &Reply) -> Result<Admission, StoreFault> {
+    if matches!(reply, Reply::Bytes(answer) if answer == "granted") {
+        return Ok(Admission::Granted);
+    }
     let ([answer, detail, set_aside], _) = head(reply)?;
     warn_set_aside("admit", integer(set_aside)?);
     Ok(match string(answer)? {

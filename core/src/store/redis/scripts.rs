@@ -1,15 +1,21 @@
-//! The scripts, one for each operation. Each source is what it uses of the shared functions, and its own file:
-//! Redis runs all of a source at each call, so that none has more than it needs.
+//! The scripts, one for each operation. Each source is what it uses of the shared functions, and its own file.
+//! Redis runs all of a source at each call, and makes its functions anew: none has more than it needs, and of what an
+//! issue rarely needs, all is made when it first needs some.
 
 use crate::store::script::Script;
 
 macro_rules! scripts {
-    ($($constant:ident $name:literal [$($shared:literal)*])*) => {
+    ($($constant:ident $name:literal [$($shared:literal)*] $(; on_demand [$($rare:literal)*])?)*) => {
         $(
             pub(super) static $constant: Script = Script::new(
                 $name,
                 concat!(
                     $(include_str!(concat!("scripts/shared/", $shared, ".lua")), "\n",)*
+                    $(
+                        "local made\nlocal function shared()\nif made then return made end\n",
+                        $(include_str!(concat!("scripts/shared/", $rare, ".lua")), "\n",)*
+                        include_str!("scripts/shared/on_demand.lua"), "\n",
+                    )?
                     include_str!(concat!("scripts/", $name, ".lua"))
                 ),
             );
@@ -20,8 +26,8 @@ macro_rules! scripts {
     };
 }
 scripts! {
-    ADMIT "admit" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
-    COMMIT "commit" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
+    ADMIT "admit" ["base"]; on_demand ["names" "json" "sessions" "filing" "expiry" "gather"]
+    COMMIT "commit" ["base"]; on_demand ["names" "json" "sessions" "filing" "expiry" "gather"]
     ABORT "abort" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
     RENEW "renew" ["base" "names" "json" "sessions" "filing" "expiry" "gather" "proof"]
     END "end" ["base" "names" "json" "sessions" "filing" "expiry" "gather" "proof"]

@@ -8,7 +8,7 @@
 local now, name, flight, outcome, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 even_when_full(KEYS[2])
 gather(8, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
-if outcome == 'commit_failed' then file(KEYS[6], KEYS[7], KEYS[8], guest, 'commit_failed', now) end
+if outcome == 'commit_failed' then file(KEYS[6], KEYS[7], KEYS[8], guest, 'commit_failed') end
 redis.call('ZREM', KEYS[2], flight)
 local first = redis.call('ZREM', KEYS[5], flight) == 1
 

@@ -5,7 +5,7 @@
 --      9 overwrite a finished record (0/1), 10 device's rate limit, 11 address's rate limit (0 = none);
 --      then what `gather` wants
 -- Returns {answer, detail, set aside}: granted | replay <record> | in_flight | mismatch | cool <until> |
---      rate <until> | busy
+--      rate <until> | busy; just the answer when it is granted and nothing was set aside
 -- Repeatable: a flight that is admitted stays admitted, and is counted once.
 local now, name, flight, cap = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
 local aside, nth = 0, 8
@@ -13,19 +13,19 @@ local aside, nth = 0, 8
 if #ARGV > 11 then
   -- Needs memory and changes nothing, so that a full Redis refuses the create although gathering needs none.
   redis.call('ZADD', KEYS[3], 'XX', 0, '')
-  gather(11, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
+  shared().gather(11, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
 end
 
 -- Comes first so that a key of the wrong type refuses the create instead of the commit.
 if redis.call('ZCARD', KEYS[1]) > 0 and not time_of(redis.call('ZSCORE', KEYS[3], name)) then
-  adopt(KEYS[1], KEYS[3], KEYS[4], name, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
+  shared().adopt(KEYS[1], KEYS[3], KEYS[4], name, now, tonumber(ARGV[6]), tonumber(ARGV[7]))
 end
 
 local idem
 if ARGV[8] ~= '' then
   idem, nth = KEYS[nth], nth + 1
   local text = redis.call('GET', idem)
-  local record = object(text)
+  local record = shared().object(text)
   if record and type(record['until']) == 'number' and type(record.body) == 'string' then
     if record['until'] > now and record.flight ~= flight then
       if record.body ~= ARGV[8] then return {'mismatch', '', aside} end
@@ -40,7 +40,8 @@ if ARGV[8] ~= '' then
   end
 end
 
-local flights, running, admitted = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), 0, false
+local flights, running, admitted = {}, 0, false
+if redis.call('ZCARD', KEYS[2]) > 0 then flights = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES') end
 for i = 1, #flights, 2 do
   if tonumber(flights[i + 1]) > now then
     running = running + 1
@@ -49,7 +50,7 @@ for i = 1, #flights, 2 do
 end
 
 local cool = time_of(redis.call('GET', KEYS[6])) or 0
-if cool > now and not admitted then return {'cool', int(cool), aside} end
+if cool > now and not admitted then return {'cool', cool, aside} end
 
 -- A fixed window is kept as "<window>:<issues>". A host whose clock is behind counts in the window it finds.
 local rates = {}
@@ -62,7 +63,7 @@ for i = 10, 11 do
     if w and tonumber(w) >= window and time_of(tonumber(w) * 60000) then window, count = tonumber(w), tonumber(c) end
     if count >= limit and not admitted then
       redis.call('HINCRBY', KEYS[7], 'rateLimited', 1)
-      return {'rate', int((window + 1) * 60000), aside}
+      return {'rate', (window + 1) * 60000, aside}
     end
     rates[#rates + 1] = {key, window, count}
   end
@@ -77,15 +78,15 @@ if not admitted then
   -- The first write of an admit needs memory, so that a full Redis refuses it: nothing is created then.
   redis.call('ZADD', KEYS[2], ARGV[4], flight)
   if #flights > 2 * running then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
-  local lasts = tonumber(ARGV[4]) - now + 60000
-  redis.call('PEXPIRE', KEYS[2], int(lasts))
+  local lasts = int(tonumber(ARGV[4]) - now + 60000)
+  redis.call('PEXPIRE', KEYS[2], lasts)
   redis.call('ZADD', KEYS[5], ARGV[4], flight)
   for _, rate in ipairs(rates) do
     redis.call('SET', rate[1], int(rate[2]) .. ':' .. int(rate[3] + 1), 'PX', 120000)
   end
   if idem then
     local record = '{"flight":"' .. flight .. '","body":"' .. ARGV[8] .. '","until":' .. ARGV[4] .. '}'
-    redis.call('SET', idem, record, 'PX', int(lasts))
+    redis.call('SET', idem, record, 'PX', lasts)
   end
 end
-return {'granted', '', aside}
+return aside == 0 and 'granted' or {'granted', '', aside}

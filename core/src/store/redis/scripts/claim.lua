@@ -4,16 +4,16 @@
 -- Returns {set aside, then guest id, attempts so far for each}
 -- Repeatable: the same claim at the same moment gets the same jobs.
 local now, claim = tonumber(ARGV[1]), ARGV[4]
-if (time_of(redis.call('GET', KEYS[4])) or 0) > now then return {'0'} end
+if (time_of(redis.call('GET', KEYS[4])) or 0) > now then return {0} end
 even_when_full(KEYS[1])
-local ends = int(now + tonumber(ARGV[3]))
-local out, aside = {'0'}, 0
+local ends = now + tonumber(ARGV[3])
+local out, aside = {0}, 0
 
 local function hand_out(guest, attempts) out[#out + 1], out[#out + 2] = guest, attempts end
 
 local leased = redis.call('ZRANGEBYSCORE', KEYS[1], ends, ends)
 for i, text in ipairs(each('HMGET', KEYS[2], leased)) do
-  if is_claimed(text, claim) then hand_out(leased[i], int(job_of(text, leased[i], now).attempts)) end
+  if is_claimed(text, claim) then hand_out(leased[i], job_of(text, leased[i], now).attempts) end
 end
 if #out > 1 then return out end
 
@@ -29,8 +29,8 @@ for i, text in ipairs(each('HMGET', KEYS[2], due)) do
       local job, is_readable = job_of(text, guest, now)
       if not is_readable then aside = aside + 1 end
       job.claim = claim
-      text, attempts = cjson.encode(job), int(job.attempts)
-      redis.call('ZADD', KEYS[3], int(job.enqueuedAt), guest)
+      text, attempts = cjson.encode(job), job.attempts
+      redis.call('ZADD', KEYS[3], job.enqueuedAt, guest)
     end
     jobs[#jobs + 1], jobs[#jobs + 2] = guest, text
     leases[#leases + 1], leases[#leases + 2] = ends, guest
@@ -44,5 +44,5 @@ for i, text in ipairs(each('HMGET', KEYS[2], due)) do
 end
 each('HSET', KEYS[2], jobs)
 each('ZADD', KEYS[1], leases)
-out[1] = int(aside)
+out[1] = aside
 return out

@@ -8,6 +8,6 @@ if wanted > current and wanted > now then
   current = wanted
   -- Deleting needs no memory, and lets what follows write although memory is full.
   redis.call('DEL', KEYS[1])
-  redis.call('SET', KEYS[1], int(current), 'PX', int(current - now + 60000))
+  redis.call('SET', KEYS[1], current, 'PX', current - now + 60000)
 end
-return int(current)
+return current

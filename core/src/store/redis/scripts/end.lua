@@ -23,7 +23,7 @@ for _, session in ipairs(found) do
     reason, ended = 'ended', ended + 1
   end
   if reason then
-    file(KEYS[4], KEYS[5], KEYS[6], session[1], reason, now)
+    file(KEYS[4], KEYS[5], KEYS[6], session[1], reason)
     redis.call('ZREM', KEYS[1], session[3])
   end
 end

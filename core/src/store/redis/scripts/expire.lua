@@ -18,7 +18,7 @@ for i = 7, #KEYS do
     local expiry, kept = expiry_of(KEYS[1], KEYS[2], name), 0
     for _, session in ipairs(found) do
       if is_expired(session, expiry, now, max_age) then
-        file(KEYS[3], KEYS[4], KEYS[5], session[1], 'expired', now)
+        file(KEYS[3], KEYS[4], KEYS[5], session[1], 'expired')
         redis.call('ZREM', key, session[3])
         expired = expired + 1
       else

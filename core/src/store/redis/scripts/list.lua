@@ -8,14 +8,14 @@ if #ARGV > 4 then
   gather(4, now, ttl, max_age)
 end
 local found, aside = sessions(KEYS[1])
-local out = {int(aside)}
+local out = {aside}
 if #found == 0 then return out end
 local expiry = expiry_of(KEYS[2], KEYS[3], name) or adopt(KEYS[1], KEYS[2], KEYS[3], name, now, ttl, max_age)
 for _, session in ipairs(found) do
   if not is_expired(session, expiry, now, max_age) then
     local expires = expiry
     if max_age > 0 then expires = math.min(expires, session[2] + max_age) end
-    out[#out + 1], out[#out + 2], out[#out + 3] = session[1], int(session[2]), int(expires)
+    out[#out + 1], out[#out + 2], out[#out + 3] = session[1], session[2], expires
   end
 end
 return out

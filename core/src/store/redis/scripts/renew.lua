@@ -15,7 +15,7 @@ for _, session in ipairs(found) do
     schedule(KEYS[1], KEYS[2], KEYS[3], name, now + ttl, now, max_age)
     local expires = now + ttl
     if max_age > 0 then expires = math.min(expires, session[2] + max_age) end
-    return int(expires)
+    return expires
   end
 end
 return nil

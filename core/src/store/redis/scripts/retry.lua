@@ -9,7 +9,7 @@ even_when_full(KEYS[1])
 local job = job_of(text, guest, now)
 job.attempts, job.claim = 0, nil
 redis.call('HSET', KEYS[2], guest, cjson.encode(job))
-redis.call('ZADD', KEYS[1], int(now), guest)
-redis.call('ZADD', KEYS[3], int(job.enqueuedAt), guest)
+redis.call('ZADD', KEYS[1], now, guest)
+redis.call('ZADD', KEYS[3], job.enqueuedAt, guest)
 redis.call('HDEL', KEYS[4], guest)
 return 1

@@ -12,6 +12,6 @@ if ARGV[1] == 'stuck' then
 end
 local due = redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[2]) - 1, 'WITHSCORES')
 for i = 1, #due, 2 do
-  out[#out + 1], out[#out + 2], out[#out + 3] = due[i], int(tonumber(due[i + 1])), redis.call('HGET', KEYS[2], due[i]) or ''
+  out[#out + 1], out[#out + 2], out[#out + 3] = due[i], tonumber(due[i + 1]), redis.call('HGET', KEYS[2], due[i]) or ''
 end
 return out

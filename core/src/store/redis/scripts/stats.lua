@@ -9,7 +9,7 @@ return {
   redis.call('ZCOUNT', KEYS[2], '(' .. ARGV[1], '+inf'),
   redis.call('ZCARD', KEYS[3]),
   redis.call('HLEN', KEYS[5]),
-  int(time_of(oldest[2]) or 0),
-  int(time_of(redis.call('GET', KEYS[7])) or 0),
+  time_of(oldest[2]) or 0,
+  time_of(redis.call('GET', KEYS[7])) or 0,
   unpack(redis.call('HGETALL', KEYS[6]))
 }

@@ -1,6 +1,3 @@
--- Device keys outlive their logical expiry by this much, so that a sweep always comes first.
-local GRACE = 86400000
-
 -- When a device expires, or nil when nothing says so. `slide` has it where sessions have a maximum age; what is
 -- left there of a device that was emptied from outside is earlier than what is due.
 local function expiry_of(due, slide, name)
@@ -16,13 +13,13 @@ local function schedule(key, due, slide, name, expiry, now, max_age)
     local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
     at = math.min(at, (time_of(oldest[2]) or 0) + max_age)
   end
-  redis.call('ZADD', due, int(at), name)
+  redis.call('ZADD', due, at, name)
   if max_age > 0 then
-    redis.call('ZADD', slide, int(expiry), name)
+    redis.call('ZADD', slide, expiry, name)
   else
     redis.call('ZREM', slide, name)
   end
-  redis.call('PEXPIRE', key, int(math.max(expiry - now, 0) + GRACE))
+  redis.call('PEXPIRE', key, math.max(expiry - now, 0) + GRACE)
 end
 
 -- Forgets when a device expires: it has no sessions.
@@ -38,9 +35,4 @@ local function adopt(key, due, slide, name, now, ttl, max_age)
   if left >= 0 and left < ttl then expiry = now + left end
   schedule(key, due, slide, name, expiry, now, max_age)
   return expiry
-end
-
--- Whether a session has expired: its device has, or it is past its maximum age.
-local function is_expired(session, expiry, now, max_age)
-  return (expiry and expiry <= now) or (max_age > 0 and session[2] + max_age <= now)
 end

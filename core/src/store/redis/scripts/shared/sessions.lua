@@ -1,11 +1,10 @@
 -- The guest id of a member of a device's sorted set, or nil when there is none to be had. Members as
 -- guestpass writes them need no JSON decoder.
 local function guest_of(member)
-  local id = string.match(member, '^{"guestId":"([%w._~-]+)","guestToken":"')
-  if not id or string.byte(member, -1) ~= 125 then
-    local m = object(member)
-    id = m and m.guestId
-  end
+  local id = string.match(member, '^{"guestId":"([%w_~-][%w._~-]*)","guestToken":"')
+  if id and #id <= 128 and string.byte(member, -1) == 125 then return id end
+  local m = object(member)
+  id = m and m.guestId
   if type(id) ~= 'string' or not is_name(id, 128) then return nil end
   return id
 end
@@ -28,4 +27,9 @@ local function sessions(key)
     end
   end
   return found, aside
+end
+
+-- Whether a session has expired: its device has, or it is past its maximum age.
+local function is_expired(session, expiry, now, max_age)
+  return (expiry and expiry <= now) or (max_age > 0 and session[2] + max_age <= now)
 end
