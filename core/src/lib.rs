@@ -21,6 +21,7 @@ pub mod http;
 #[cfg(all(feature = "reqwest", target_arch = "wasm32"))]
 mod http_reqwest;
 pub mod instruments;
+mod json;
 pub mod names;
 pub mod seams;
 pub mod secret;

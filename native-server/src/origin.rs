@@ -95,7 +95,9 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
                 let _ = send.send(response);
                 return;
             }
-            let Answer { response, after } = origin.app.handle(request, Some(client)).await;
+            // Some kilobytes: in a box they need not be moved whenever the task is.
+            let answer = Box::pin(origin.app.handle(request, Some(client)));
+            let Answer { response, after } = answer.await;
             drop(permit);
             // A client that went away takes no answer.
             let _ = send.send(response);

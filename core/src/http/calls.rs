@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::problem::{Code, Problem};
 use super::route::{Call, Route};
-use super::{Exchange, input, json_answer, metrics, openapi};
+use super::{Exchange, input, json_answer, metrics, openapi, written_answer};
+use crate::json::push_string;
 use crate::names::{DeviceKey, Fingerprint, GuestId};
 use crate::seams::{Clock, GuestProvider, SessionStore, StoreFault};
 use crate::secret::Secret;
-use crate::service::issue::Order;
+use crate::service::issue::{Order, Session};
 use crate::service::{App, sha256};
 use crate::store::ops::{End, Proof, Revocation, SessionInfo};
 
@@ -100,14 +101,22 @@ fn revocation_not_found() -> Problem {
     Problem::new(Code::RevocationNotFound, "no revocation of this guest is pending or stuck")
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct IssuedBody<'a> {
-    guest_id: &'a str,
-    guest_token: &'a str,
-    created_at: String,
-    expires_at: String,
-    evicted: u32,
+fn issued(session: &Session) -> Response<Bytes> {
+    let token = session.token.expose();
+    let mut body = String::with_capacity(token.len() + 256);
+    body.push_str(r#"{"guestId":""#);
+    // Guest ids and times need no escaping.
+    body.push_str(session.guest.as_str());
+    body.push_str(r#"","guestToken":"#);
+    push_string(&mut body, token);
+    body.push_str(r#","createdAt":""#);
+    body.push_str(&session.created_at.rfc3339());
+    body.push_str(r#"","expiresAt":""#);
+    body.push_str(&session.expires_at.rfc3339());
+    body.push_str(r#"","evicted":"#);
+    body.push_str(&session.evicted.to_string());
+    body.push('}');
+    written_answer(StatusCode::CREATED, body.into())
 }
 
 async fn issue<S: SessionStore, P: GuestProvider, C: Clock>(
@@ -123,14 +132,7 @@ async fn issue<S: SessionStore, P: GuestProvider, C: Clock>(
     let (outcome, after) = app.issue(order).await;
     x.after = after;
     let session = outcome.map_err(|failure| Problem::of_failure(&failure, app.clock.now()))?;
-    let body = IssuedBody {
-        guest_id: session.guest.as_str(),
-        guest_token: session.token.expose(),
-        created_at: session.created_at.rfc3339(),
-        expires_at: session.expires_at.rfc3339(),
-        evicted: session.evicted,
-    };
-    let mut response = json_answer(StatusCode::CREATED, &body);
+    let mut response = issued(&session);
     if session.replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }

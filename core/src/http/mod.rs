@@ -245,7 +245,12 @@ fn json<T: Serialize>(value: &T) -> Bytes {
 
 /// A JSON answer.
 fn json_answer<T: Serialize>(status: StatusCode, value: &T) -> Response<Bytes> {
-    let mut response = Response::new(json(value));
+    written_answer(status, json(value))
+}
+
+/// An answer that is JSON already.
+fn written_answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

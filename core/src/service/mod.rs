@@ -135,8 +135,12 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     ///
     /// A body longer than [`crate::http::MAX_BODY_BYTES`] may be handed in cut, as long as what is left is
     /// longer than that.
-    pub async fn handle(&self, request: http::Request<Bytes>, client: Option<IpAddr>) -> Answer {
-        crate::http::handle(self, request, client).await
+    pub fn handle(
+        &self,
+        request: http::Request<Bytes>,
+        client: Option<IpAddr>,
+    ) -> impl Future<Output = Answer> {
+        crate::http::handle(self, request, client)
     }
 
     /// Does what a request left to do. Returns when it is done; while the store is down that may

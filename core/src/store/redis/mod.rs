@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 pub use keys::Keys;
 pub use scripts::ALL as SCRIPTS;
 
+use crate::json;
 use crate::names::{ClaimId, DeviceKey, GuestId};
 use crate::seams::{Kv, Reply, SessionStore, StoreFault};
 use crate::store::ops::{
@@ -165,17 +166,20 @@ fn now(at: At<'_>) -> Bytes {
 }
 
 /// The member of a session without its closing brace: commit may add how many it displaced.
-fn open_member(guest: &GuestId, token: &StoredToken) -> Result<Bytes, StoreFault> {
-    let unwritable = |_| StoreFault::Refused("a token that cannot be written as JSON".to_owned());
-    let quoted = serde_json::to_string(token.text.expose()).map_err(unwritable)?;
+fn open_member(guest: &GuestId, token: &StoredToken) -> Bytes {
+    let token_text = token.text.expose();
+    let mut member = String::with_capacity(token_text.len() + guest.as_str().len() + 128);
     // The order of these fields is what the fast path of `sessions.lua` knows; guest ids need no escaping.
-    let mut member = format!(r#"{{"guestId":"{guest}","guestToken":{quoted}"#);
+    member.push_str(r#"{"guestId":""#);
+    member.push_str(guest.as_str());
+    member.push_str(r#"","guestToken":"#);
+    json::push_string(&mut member, token_text);
     if let Some(hash) = &token.sha256 {
         member.push_str(r#","tokenSha256":""#);
         member.push_str(hash);
         member.push('"');
     }
-    Ok(Bytes::from(member))
+    Bytes::from(member)
 }
 
 impl<K: Kv> SessionStore for RedisStore<K> {
@@ -224,7 +228,7 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             text(commit.device.as_str()),
             text(commit.flight.as_str()),
             text(commit.guest.as_str()),
-            open_member(commit.guest, commit.token)?,
+            open_member(commit.guest, commit.token),
             number(limits.cap.into()),
             number(limits.ttl_ms),
             number(limits.max_age_ms),
