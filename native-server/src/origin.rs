@@ -88,14 +88,14 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
         };
         let (send, answer) = oneshot::channel();
         let origin = self.clone();
+        // Futures of some kilobytes are in boxes: a task is moved several times.
         self.requests.spawn(async move {
             if let Some(door) = origin.door_at(request.uri().path()) {
-                let response = door.answer(request).await;
+                let response = Box::pin(door.answer(request)).await;
                 drop(permit);
                 let _ = send.send(response);
                 return;
             }
-            // Some kilobytes: in a box they need not be moved whenever the task is.
             let answer = Box::pin(origin.app.handle(request, Some(client)));
             let Answer { response, after } = answer.await;
             drop(permit);
