@@ -98,6 +98,8 @@ pub(super) struct Device {
     pub(super) expiry: UnixMillis,
     /// The entry in the set of due devices.
     pub(super) due: Option<UnixMillis>,
+    /// The entry in the set of devices that may have become empty.
+    pub(super) idle: Option<UnixMillis>,
     pub(super) flights: Vec<(UnixMillis, FlightId)>,
     pub(super) rate: Rate,
     pub(super) records: HashMap<String, Record>,
@@ -112,6 +114,15 @@ impl Device {
     /// Whether a flight has its place still.
     pub(super) fn has_flight(&self, flight: &FlightId, now: UnixMillis) -> bool {
         self.flights.iter().any(|(deadline, id)| id == flight && *deadline > now)
+    }
+
+    /// Ends a flight.
+    pub(super) fn land(&mut self, flight: &FlightId) {
+        self.flights.retain(|(_, id)| id != flight);
+        if self.flights.is_empty() {
+            // Room for flights is a large part of what a device takes while it has none.
+            self.flights = Vec::new();
+        }
     }
 
     /// Takes out the sessions that have expired.

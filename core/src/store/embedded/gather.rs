@@ -1,7 +1,7 @@
 //! Bringing what is stored under a device's older names under its name, as the scripts' `gather` does.
 
 use super::device::Device;
-use super::state::{State, reschedule};
+use super::state::{State, reschedule, watch};
 use crate::names::DeviceKey;
 use crate::store::ops::{At, Counter, IDEMPOTENCY_MS, Idempotency, Reason};
 
@@ -30,7 +30,8 @@ impl State {
                 to.records.insert(asked.key_hash.clone(), record);
             }
             reschedule(&mut self.due, key, &mut to, at.limits);
-            self.idle.insert((at.now.plus(at.limits.flight_ms + IDEMPOTENCY_MS), key.clone()));
+            let look_at = at.now.plus(at.limits.flight_ms + IDEMPOTENCY_MS);
+            watch(&mut self.idle, key, &mut to, look_at);
             self.devices.insert(key.clone(), to);
             // Records that nobody asked for yet stay where they are.
             if !from.records.is_empty() {

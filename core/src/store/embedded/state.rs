@@ -102,7 +102,7 @@ impl State {
                 };
                 device.records.insert(key.key_hash.clone(), record);
             }
-            self.idle.insert((deadline.plus(IDEMPOTENCY_MS), admit.device.clone()));
+            watch(&mut self.idle, admit.device, device, deadline.plus(IDEMPOTENCY_MS));
         }
         Admission::Granted
     }
@@ -111,7 +111,7 @@ impl State {
         let At { now, limits } = at;
         self.gather(at, commit.device, commit.idempotency);
         let device = self.devices.entry(commit.device.clone()).or_default();
-        device.flights.retain(|(_, flight)| flight != commit.flight);
+        device.land(commit.flight);
         if let Some(deadline) = self.deadlines.remove(commit.flight) {
             self.flights.remove(&(deadline, commit.flight.clone()));
         }
@@ -150,6 +150,8 @@ impl State {
         };
         device.expiry = now.plus(limits.ttl_ms);
         let expires_at = session.expires_at(device.expiry, limits);
+        // Most devices have as many sessions as they may, and keep them for long.
+        device.sessions.reserve_exact(1);
         device.sessions.push(session);
 
         if let Some(key) = commit.idempotency {
@@ -189,7 +191,7 @@ impl State {
             self.flights.remove(&(deadline, abort.flight.clone()));
         }
         let device = self.devices.entry(abort.device.clone()).or_default();
-        device.flights.retain(|(_, flight)| flight != abort.flight);
+        device.land(abort.flight);
         if let Some(key) = abort.idempotency
             && device
                 .records
@@ -306,12 +308,15 @@ impl State {
         let mut later = Vec::new();
         while let Some((_, key)) = self.idle.first().filter(|(at, _)| *at <= before) {
             if let Some(device) = self.devices.get_mut(key) {
+                device.idle = None;
                 device.flights.retain(|(deadline, _)| *deadline > before);
                 device.records.retain(|_, record| record.until > before);
                 if device.is_empty(before) {
                     self.devices.remove(key);
                 } else if device.sessions.is_empty() {
-                    later.push((now.plus(IDEMPOTENCY_MS), key.clone()));
+                    let at = now.plus(IDEMPOTENCY_MS);
+                    device.idle = Some(at);
+                    later.push((at, key.clone()));
                 }
             }
             self.idle.pop_first();
@@ -366,6 +371,19 @@ impl State {
             ..self.totals.clone()
         }
     }
+}
+
+/// Has a device looked at once it may have become empty.
+pub(super) fn watch(
+    idle: &mut BTreeSet<(UnixMillis, DeviceKey)>,
+    key: &DeviceKey,
+    device: &mut Device,
+    at: UnixMillis,
+) {
+    if let Some(earlier) = device.idle.replace(at) {
+        idle.remove(&(earlier, key.clone()));
+    }
+    idle.insert((at, key.clone()));
 }
 
 /// Puts a device where it belongs among the due ones, or nowhere when it has no sessions.
