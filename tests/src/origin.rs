@@ -66,9 +66,8 @@ impl Origin {
     }
 
     fn spawn(addr: SocketAddr, settings: Settings<'_>) -> Self {
-        let mut command = Command::new(&*BINARY);
-        command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("LISTEN_ADDR", addr.to_string()).envs(settings.iter().copied());
+        let mut command = guestpass("serve", settings);
+        command.env("LISTEN_ADDR", addr.to_string());
         let (process, output) = Process::start(&mut command);
         process.keep(output);
         Self { addr, process }
@@ -111,6 +110,15 @@ impl Origin {
     pub async fn kill(self) {
         self.process.kill().await;
     }
+}
+
+/// `guestpass` with this argument, in an environment of these variables alone.
+#[must_use]
+pub fn guestpass(argument: &str, settings: Settings<'_>) -> Command {
+    let mut command = Command::new(&*BINARY);
+    command.arg(argument).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(settings.iter().copied()).kill_on_drop(true);
+    command
 }
 
 /// The binary: the one that `GUESTPASS_BIN` names, or else built once.
