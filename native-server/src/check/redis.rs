@@ -1,7 +1,7 @@
 //! Whether Redis can be reached, does what the store needs, and keeps what it is given.
 
 use guestpass_core::config::{Config, RedisTarget};
-use guestpass_core::seams::{Clock as _, SessionStore as _};
+use guestpass_core::seams::{Clock as _, SessionStore as _, StoreFault};
 use guestpass_core::store::ops::At;
 use guestpass_core::store::redis::{Keys, RedisStore};
 use redis::{ErrorKind, RedisError, ServerErrorKind, from_redis_value};
@@ -16,6 +16,8 @@ const SCRIPTS: &str = "Redis scripts";
 const KEPT: &str = "Redis memory";
 
 const IS_A_CLUSTER: &str = "use redis-cluster://host:port,host:port and REDIS_SHARDS of 2 or more";
+const IS_NOT_WHOLE: &str = "the Cluster does not serve all slots: CLUSTER INFO must say cluster_state:ok and \
+                            cluster_slots_assigned:16384; name masters with slots in REDIS_URL";
 const IS_A_REPLICA: &str = "name the primary in REDIS_URL: replicas cannot be written to";
 
 pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl FnMut(Finding)) {
@@ -49,9 +51,8 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
     match store.cool_down(at, None).await {
         Ok(_) => tell(Finding::ok(SCRIPTS, "a script ran in every shard")),
         Err(fault) => {
-            let text = fault.to_string();
-            let remedy = scripts_remedy(&text, &config.key_prefix);
-            return tell(Finding::failed(SCRIPTS, text, remedy));
+            let remedy = scripts_remedy(&fault, is_cluster, &config.key_prefix);
+            return tell(Finding::failed(SCRIPTS, fault.to_string(), remedy));
         }
     }
     if let Some(info) = info {
@@ -59,8 +60,15 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
     }
 }
 
-fn scripts_remedy(said: &str, key_prefix: &str) -> String {
-    if said.contains("NoPerm") || said.contains("NOPERM") || said.contains("ACL") {
+fn scripts_remedy(fault: &StoreFault, is_cluster: bool, key_prefix: &str) -> String {
+    let said = fault.to_string();
+    if matches!(fault, StoreFault::Unreachable(_) | StoreFault::Lost(_)) {
+        if is_cluster {
+            IS_NOT_WHOLE.to_owned()
+        } else {
+            "the server answers PING but no script: see with SLOWLOG GET whether something keeps it busy".to_owned()
+        }
+    } else if said.contains("NoPerm") || said.contains("NOPERM") || said.contains("ACL") {
         format!(
             "give the user of REDIS_URL its rights: ACL SETUSER <user> +@read +@write +@scripting +@connection \
              -@dangerous +info +cluster|slots ~{key_prefix}*"
@@ -133,13 +141,12 @@ fn remedy(error: &RedisError, target: &RedisTarget) -> String {
     let advice = if has("NOAUTH") {
         "the server wants a password: put it into REDIS_URL as redis://user:password@host:port (or :password@ \
          without a user)"
-    } else if has("WRONGPASS")
-        || has("invalid password")
-        || error.kind() == ErrorKind::AuthenticationFailed
-    {
+    } else if has("WRONGPASS") || has("invalid password") || has("AuthenticationFailed") {
         "the user or password in REDIS_URL is wrong; special characters in them must be percent-encoded"
     } else if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) {
         "the user in REDIS_URL may not even PING; see its rights with ACL GETUSER"
+    } else if error.kind() == ErrorKind::ClusterConnectionNotFound {
+        IS_NOT_WHOLE
     } else if has("cluster support disabled") {
         "the server is not a Cluster: use redis://host:port"
     } else if has("LOADING") {

@@ -159,6 +159,20 @@ async fn a_cluster_needs_shards_and_its_own_form_of_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_not_whole_or_lets_nobody_in() {
+    let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+    let url = in_cluster_form(&node);
+    check_redis(&url, SHARDS).await.fails("Redis", "CLUSTER INFO");
+    node.query::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "8000"]);
+    check_redis(&url, SHARDS).await.fails("Redis scripts", "CLUSTER INFO");
+
+    node.query::<()>(&["CONFIG", "SET", "requirepass", SECRET]);
+    check_redis(&url, SHARDS).await.fails("Redis", "the server wants a password");
+    let wrong = url.replace("//", "//:another@");
+    check_redis(&wrong, SHARDS).await.fails("Redis", "the user or password in REDIS_URL is wrong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_whose_user_may_not_run_scripts() {
     let redis = RedisServer::start();
     redis.query::<()>(&[
