@@ -159,7 +159,8 @@ fn remedy(error: &RedisError, target: &RedisTarget) -> String {
     } else if error.is_connection_refusal() || has("Connection refused") {
         "nothing listens at the host and port in REDIS_URL: check both, and that Redis runs and binds to that address"
     } else if has("certificate") || has("UnknownIssuer") {
-        "the server's certificate is not trusted here, or is for another name"
+        "the server's certificate is not trusted here, or is for another name: add its authority to this system's \
+         root certificates, and use the name that it is for"
     } else if is_tls {
         "if the server does not speak TLS, use redis:// instead of rediss://"
     } else if error.is_timeout() {

@@ -10,7 +10,7 @@ use guestpass_tests::redis_server::{RedisServer, free_port};
 const SECRET: &str = "s3cret-and-unshown";
 
 /// What a check said, and how it ended.
-struct Checked {
+pub(crate) struct Checked {
     code: Option<i32>,
     said: String,
 }
@@ -26,13 +26,13 @@ impl Checked {
     }
 
     /// The line of the one check that failed, which must have this advice.
-    fn fails(&self, what: &str, advice: &str) {
+    pub(crate) fn fails(&self, what: &str, advice: &str) {
         assert_eq!(self.code, Some(1), "{}", self.said);
         assert_eq!(self.line("failed"), self.line(&format!("failed  {what}: ")));
         assert!(self.line("failed").contains(advice), "{advice:?}:\n{}", self.said);
     }
 
-    fn succeeds(&self) {
+    pub(crate) fn succeeds(&self) {
         assert_eq!(self.code, Some(0), "{}", self.said);
         assert!(!self.said.contains("failed"), "{}", self.said);
     }
@@ -51,7 +51,7 @@ async fn check(sim: &Sim, settings: Settings<'_>) -> Checked {
 }
 
 /// A check of this Redis, before a Genesys where all is well.
-async fn check_redis(url: &str, more: Settings<'_>) -> Checked {
+pub(crate) async fn check_redis(url: &str, more: Settings<'_>) -> Checked {
     let sim = start_sim(SimConfig::default()).await;
     let checked = check(&sim, &[&[("REDIS_URL", url)][..], more].concat()).await;
     // What fails hides nothing else.
@@ -112,6 +112,26 @@ async fn every_mistake_of_the_configuration_is_named_at_once() {
         checked.line(&format!("{name}: "));
     }
     assert!(checked.line("guestpass: ").contains("5 mistakes"), "{}", checked.said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_may_stand_in_a_file() {
+    let sim = start_sim(SimConfig::default()).await;
+    let file = std::env::temp_dir().join(format!("guestpass-secret-{}", std::process::id()));
+    let name = file.to_str().expect("a plain path");
+    let in_file = [("GENESYS_CLIENT_SECRET", ""), ("GENESYS_CLIENT_SECRET_FILE", name)];
+    std::fs::write(&file, "sim-secret\n").expect("a file can be written");
+    check(&sim, &in_file).await.succeeds();
+    std::fs::write(&file, SECRET).expect("a file can be written");
+    let wrong = check(&sim, &in_file).await;
+    wrong.fails("Genesys login", "check GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET");
+    std::fs::remove_file(&file).expect("a file can be removed");
+    let missing = check(&sim, &in_file).await;
+    assert_eq!(missing.code, Some(2));
+    let line = missing.line("GENESYS_CLIENT_SECRET: ");
+    assert!(line.contains("the file that GENESYS_CLIENT_SECRET_FILE names"), "{line}");
+    let both = check(&sim, &[("GENESYS_CLIENT_SECRET_FILE", name)]).await;
+    assert!(both.line("GENESYS_CLIENT_SECRET: ").contains("are both set"), "{}", both.said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
