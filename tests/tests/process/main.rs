@@ -6,6 +6,7 @@ mod crash;
 mod device;
 mod latency;
 mod layouts;
+mod logs;
 mod proxy;
 mod rate;
 mod tutorial;
