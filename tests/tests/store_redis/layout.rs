@@ -176,3 +176,32 @@ async fn what_is_worked_off_leaves_nothing_but_counters() {
     }
     assert_eq!(fresh.keys(), [":stats"]);
 }
+
+#[tokio::test]
+async fn every_key_stands_in_the_readme() {
+    let fresh = fresh_store().await;
+    let mut s = Scene::new(&fresh.store);
+    s.limits.max_age_ms = 60_000;
+    s.limits.rate_per_device = 10;
+    s.limits.rate_per_ip = 10;
+    for id in ["g1", "g2"] {
+        s.issue(&device("b"), id).await;
+    }
+    s.end(&device("b"), End::All).await;
+    let claim = s.claim_id();
+    let claimed = s.claim(&claim, 1).await;
+    s.settle(&claim, &claimed[0], Fate::Stuck { error: "403".to_owned() }).await;
+    s.issue(&device("a"), "g3").await;
+    s.admit_full(&device("a"), &s.flight(), Some(&key("k1", "b1")), Some("ip1")).await;
+    fresh.store.cool_down(s.at(), Some(time(5000))).await.expect("cool_down");
+    fresh.store.token(Some(("sealed", 5000))).await.expect("token");
+
+    let readme = include_str!("../../../README.md");
+    let keys = fresh.keys();
+    assert!(keys.len() >= 15, "{keys:?}");
+    for name in keys {
+        let name = name.replace("device-a", "<fingerprint>").replace("device-b", "<fingerprint>");
+        let name = name.replace("k1", "<hash>").replace("ip1", "<hash>");
+        assert!(readme.contains(&format!("`msg:guest:{name}`")), "{name}");
+    }
+}
