@@ -55,38 +55,43 @@ Environment variables, with their defaults. NAME_FILE instead of NAME reads the 
   GENESYS_REGION              your organization's domain, such as mypurecloud.com
   GENESYS_CLIENT_ID           OAuth client with grant type client credentials, and a role
   GENESYS_CLIENT_SECRET       that may manage messaging guests
-  GENESYS_SCOPES              messaging:guest:manage messaging:guest:view
-  GENESYS_LOGIN_URL, GENESYS_API_URL, GENESYS_GUESTS_PATH
-                              from the region
+  GENESYS_SCOPES              messaging:guest:manage messaging:guest:view; what to ask for, separated by spaces
+  GENESYS_LOGIN_URL, GENESYS_API_URL
+                              from the region: https://login.<domain>, https://api.<domain>
+  GENESYS_GUESTS_PATH         /api/v2/conversations/messaging/guests; where the guests API is
  Sessions
   MAX_SESSIONS_PER_DEVICE     3; one more evicts the oldest
-  SESSION_TTL_SECONDS         3600 without a new session or a renewal
+  SESSION_TTL_SECONDS         3600 without a new session or a renewal, then all of a device's expire
   SESSION_MAX_AGE_SECONDS     0: no bound on one session's life
  Store
-  REDIS_URL                   redis://host:port, rediss://host:port, redis-cluster://host:port,host:port;
+  REDIS_URL                   redis://host:port, rediss://host:port (TLS), redis-cluster://host:port,host:port,
+                              with user:password@ before the (first) host if need be;
                               unset: in memory, lost with the process
   UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN
                               instead of REDIS_URL: Redis by the Upstash REST protocol
-  REDIS_KEY_PREFIX            msg:guest:
+  REDIS_KEY_PREFIX            msg:guest: is what every key begins with
   REDIS_SHARDS                1; 2 or more with a Cluster
-  TOKEN_SEALING_KEY           none; 32 bytes in base64 with which tokens are encrypted, or several keys
-  FINGERPRINT_KEY             none; a secret with which fingerprints are hashed, or several
+  TOKEN_SEALING_KEY           none; 32 bytes in base64 with which tokens are encrypted (openssl rand -base64 32)
+  FINGERPRINT_KEY             none; a secret with which fingerprints are hashed. Both may list up to 4 keys,
+                              comma-separated: the first writes, all of them read
  Redis for Workers, by the Upstash REST protocol, at /redis
   REDIS_REST_TOKEN            none: closed; the bearer token that opens it (needs REDIS_URL)
   REDIS_REST_COMMANDS         scripts: only what guestpass itself runs; all: every command
- Callers
-  OPERATOR_TOKEN              none: operator calls answer 403
-  ISSUE_KEYS                  none: any site may issue
-  ALLOWED_ORIGINS             none: pages of any origin may issue
+ Callers (lists are comma-separated)
+  OPERATOR_TOKEN              none: operator calls answer 403; bearer tokens of operators
+  ISSUE_KEYS                  none: any site may issue; bearer tokens of sites
+  ALLOWED_ORIGINS             none: pages of any origin may issue; origins such as https://www.example.com
   RATE_LIMIT_PER_DEVICE, RATE_LIMIT_PER_IP
                               0: no limit; issues a minute
   TRUST_PROXY                 false; true: the client is the last hop of X-Forwarded-For
  Calls to Genesys
-  REQUEST_DEADLINE_MS         15000
-  RETRY_MAX_ATTEMPTS, RETRY_BASE_DELAY_MS, RETRY_JITTER_MS
-                              3, 1000, 500
-  REVOKE_MAX_ATTEMPTS, REVOKE_LEASE_MS, SWEEP_INTERVAL_MS
-                              12, 30000, 5000
+  REQUEST_DEADLINE_MS         15000; longest that a request works on Genesys
+  RETRY_MAX_ATTEMPTS          3 tries in all, on 429, 502, 503, 504 and no connection
+  RETRY_BASE_DELAY_MS         1000 before the first retry, doubled each time (or Retry-After, if longer),
+  RETRY_JITTER_MS             and up to 500 more, at random
+  REVOKE_MAX_ATTEMPTS         12 failures, then a revocation is stuck until an operator retries it or gives it up
+  REVOKE_LEASE_MS             30000; longest that a sweeper holds a revocation
+  SWEEP_INTERVAL_MS           5000 between two sweeps, which expire what is due and revoke what is pending
  Process
   LISTEN_ADDR                 127.0.0.1:8787
   LOG_FORMAT, LOG_LEVEL       text (or json), info (or error, warn, debug, trace)
