@@ -166,3 +166,50 @@ fn a_process_told_to_stop_answers_what_is_under_way_and_keeps_no_lease() {
         assert_eq!(world.redis.query::<u64>(&["ZCARD", "msg:guest::flights"]), 0);
     });
 }
+
+#[test]
+fn a_process_told_to_stop_waits_no_longer_than_ten_seconds_and_not_when_told_twice() {
+    run(async {
+        let world = World::new().await;
+        world.sim.fault(Fault::always(On::Create, Effect::Hang { after_work: false }));
+        let settings = [("REQUEST_DEADLINE_MS", "60000")];
+        let (mut patient, mut hurried) =
+            (world.origin(&settings).await, world.origin(&settings).await);
+        let begun = [&patient, &hurried].map(|origin| {
+            let addr = origin.addr;
+            tokio::spawn(async move { issue("hanging-device").try_send(addr).await })
+        });
+        eventually("both creates are under way", ms(5000), async || {
+            (world.sim.count(CallKind::Create) == 2).then_some(())
+        })
+        .await;
+        let twice = async {
+            hurried.signal("TERM").await;
+            eventually("it stops", ms(5000), async || {
+                hurried.log().contains("stopping").then_some(())
+            })
+            .await;
+            hurried.signal("TERM").await;
+            timed(hurried.ended()).await
+        };
+        let once = async {
+            patient.signal("TERM").await;
+            timed(patient.ended()).await
+        };
+        let ((hurried_status, hurry), (patient_status, patience)) = tokio::join!(twice, once);
+
+        assert_eq!((hurried_status.code(), patient_status.code()), (Some(1), Some(1)));
+        assert!(hurry < Duration::from_secs(5), "{hurry:?}");
+        let limit = Duration::from_secs(9)..Duration::from_secs(14);
+        assert!(limit.contains(&patience), "{patience:?}");
+        eventually("what is left is told", ms(2000), async || {
+            let log = patient.log();
+            (log.contains("with work left undone") && log.contains("requests=1")).then_some(())
+        })
+        .await;
+        for request in begun {
+            assert!(request.await.expect("it ends").is_err(), "a create that hangs has no answer");
+        }
+        assert_eq!(world.redis.query::<u64>(&["ZCARD", "msg:guest::flights"]), 2);
+    });
+}
