@@ -73,6 +73,7 @@ impl HttpClient {
         tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED_LIMIT));
+        #[expect(clippy::disallowed_methods, reason = "this is the HttpSend seam")]
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_LIMIT)
