@@ -147,7 +147,7 @@ async fn one_that_is_frozen_is_not_waited_for() {
         asked(&fingerprint),
         asked(&others[0]),
         asked(&others[1]),
-        pause(ms(4000)),
+        pause(ms(10_000)),
     );
     assert_eq!(host.get("/healthz").await.status, 200);
     redis.resume();
