@@ -1,7 +1,8 @@
-//! What a server writes for its operator: one line a request, and one where something was set aside.
+//! What a server tells its operator: one line a request, one where something was set aside, and how long its
+//! requests and calls take.
 
 use genesys_sim::{CallKind, Effect, Fault, On};
-use guestpass_tests::host::{issue, run, sessions};
+use guestpass_tests::host::{OPERATOR, issue, run, sessions};
 use guestpass_tests::http_client::Request;
 use guestpass_tests::origin::Origin;
 use guestpass_tests::real_time::eventually;
@@ -66,5 +67,33 @@ fn what_is_set_aside_is_told_without_what_it_was() {
         let line = line_with(&origin, "message", said).await;
         assert_eq!((&line["level"], line["number"].as_u64()), (&"WARN".into(), Some(2)), "{line}");
         assert!(!origin.log().contains("unreadable-"), "{}", origin.log());
+    });
+}
+
+#[test]
+fn requests_calls_and_the_process_itself_are_measured() {
+    run(async {
+        let world = World::new().await;
+        let origin = world.origin(&[("SWEEP_INTERVAL_MS", "3600000")]).await;
+        for _ in 0..4 {
+            issued(origin.addr, "measured-device").await;
+        }
+        world.at_rest().await;
+        let metrics = Request::new("GET", "/metrics").bearer(OPERATOR);
+        let metrics = origin.send(&metrics).await.expect(200);
+        let requests = "guestpass_http_request_duration_seconds";
+        let calls = "guestpass_genesys_call_duration_seconds";
+        let route = sessions("{fingerprint}");
+        for line in [
+            format!(r#"{requests}_count{{method="POST",route="{route}",status="201"}} 4"#),
+            format!(r#"{calls}_count{{call="token",outcome="200"}} 1"#),
+            format!(r#"{calls}_count{{call="create",outcome="2xx"}} 4"#),
+            format!(r#"{calls}_count{{call="revoke",outcome="2xx"}} 1"#),
+            format!(r#"{calls}_bucket{{call="create",outcome="2xx",le="+Inf"}} 4"#),
+            format!("# TYPE {calls} histogram"),
+        ] {
+            assert!(metrics.text().lines().any(|told| told == line), "{line}");
+        }
+        assert!(metrics.text().contains("\nprocess_resident_memory_bytes "));
     });
 }
