@@ -56,6 +56,7 @@ pub(super) async fn check(config: &Config, target: &RedisTarget, tell: &mut impl
         }
     }
     if let Some(info) = info {
+        room(&info, tell);
         durability(&info, tell);
     }
 }
@@ -79,6 +80,19 @@ fn scripts_remedy(fault: &StoreFault, is_cluster: bool, key_prefix: &str) -> Str
         IS_A_REPLICA.to_owned()
     } else {
         "the server must run Lua scripts (Redis 6.2 or later, or one that is compatible)".to_owned()
+    }
+}
+
+/// Whether Redis has memory left: one that is full and may evict nothing takes no new session.
+fn room(info: &str, tell: &mut impl FnMut(Finding)) {
+    let number = |name| value_of(info, name).and_then(|text| text.parse::<u64>().ok());
+    let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory")) else { return };
+    if most > 0 && used >= most && value_of(info, "maxmemory_policy") == Some("noeviction") {
+        tell(Finding::failed(
+            KEPT,
+            format!("Redis is full: {used} of {most} bytes are used, and nobody can be admitted"),
+            "raise maxmemory, or take away what else is kept in this Redis",
+        ));
     }
 }
 

@@ -208,3 +208,12 @@ async fn a_redis_whose_user_may_not_run_scripts() {
     let url = redis.url().replace("//", &format!("//weak:{SECRET}@"));
     check_redis(&url, &[]).await.fails("Redis scripts", "ACL SETUSER <user> +@read");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_full() {
+    let redis = RedisServer::start();
+    redis.query::<()>(&["CONFIG", "SET", "maxmemory", "1000"]);
+    check_redis(&redis.url(), &[]).await.fails("Redis memory", "raise maxmemory");
+    redis.query::<()>(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    check_redis(&redis.url(), &[]).await.succeeds();
+}
