@@ -2,11 +2,12 @@
 // does, without compiling that first (minutes) and without downloads besides cargo's and npm's.
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { fail, npm, output, root, run, target, WASM, wasmBindgen, wasmTarget } from "./tools.mjs";
 
 const LIMIT = 300 * 1024;
+const SCRIPTS = ["edge-worker/shim.js", "edge-worker/fetch.js"];
 const begun = new Date();
 
 if (!existsSync(npm("esbuild"))) fail("run `npm ci` first");
@@ -17,7 +18,7 @@ run("cargo", ["build", "--locked", "--profile", "worker", "--target", WASM, "-p"
 
 const build = join(root, "build");
 const compiled = join(target, WASM, "worker/guestpass_edge.wasm");
-const inputs = [compiled, ...["edge-worker/build.mjs", "edge-worker/shim.js", "package-lock.json", "Cargo.lock"].map((name) => join(root, name))];
+const inputs = [compiled, ...["edge-worker/build.mjs", ...SCRIPTS, "package-lock.json", "Cargo.lock"].map((name) => join(root, name))];
 const digest = createHash("sha256");
 for (const input of inputs) digest.update(readFileSync(input));
 const stamp = digest.digest("hex");
@@ -52,7 +53,7 @@ function assemble() {
   // What rustc emits by default, and the exceptions of wasm-bindgen's abort handler.
   const features = ["bulk-memory", "bulk-memory-opt", "call-indirect-overlong", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
   run(npm("wasm-opt"), [wasm, "-o", wasm, "-Oz", "--strip-debug", "--strip-producers", ...features.map((name) => `--enable-${name}`)]);
-  copyFileSync(join(root, "edge-worker/shim.js"), join(staging, "shim.js"));
+  for (const name of SCRIPTS) copyFileSync(join(root, name), join(staging, basename(name)));
   run(
     npm("esbuild"),
     [

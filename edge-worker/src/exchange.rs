@@ -1,37 +1,60 @@
-//! From the runtime's request to `http::Request<Bytes>`, and from `http::Response<Bytes>` back. Nothing that
-//! a client sends makes either fail.
+//! From the runtime's request to `http::Request<Bytes>`, and from `http::Response<Bytes>` back, each in one crossing
+//! from or to JavaScript. Nothing that a client sends makes either fail.
 
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use guestpass_core::http::MAX_BODY_BYTES;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use worker::{ByteStream, Headers, ResponseBuilder};
+use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Set by Cloudflare; what a client sends under this name never arrives.
 const CLIENT_ADDRESS: &str = "cf-connecting-ip";
 
-/// Reads a request, and the address it comes from. Of a body that is too long, as much is read as shows it.
-pub(crate) async fn read(request: worker::Request) -> (http::Request<Bytes>, Option<IpAddr>) {
-    // worker::Request::method takes every method it does not know for GET.
-    let incoming = request.inner();
-    let headers = header_map(request.headers());
+#[wasm_bindgen]
+extern "C" {
+    /// Where a request is answered: the class of this name in `shim.js`.
+    pub type Exchange;
+
+    #[wasm_bindgen(method)]
+    fn answer(this: &Exchange, status: u16, head: &str, body: &[u8]);
+
+    /// Nothing is left to do for the request.
+    #[wasm_bindgen(method)]
+    pub(crate) fn finish(this: &Exchange);
+}
+
+impl Exchange {
+    /// Sends the answer.
+    pub(crate) fn send(&self, response: &http::Response<Bytes>) {
+        let mut head = String::with_capacity(512);
+        for (name, value) in response.headers() {
+            if let Ok(value) = value.to_str() {
+                for part in [name.as_str(), "\n", value, "\n"] {
+                    head.push_str(part);
+                }
+            }
+        }
+        self.answer(response.status().as_u16(), &head, response.body());
+    }
+}
+
+/// Reads a request, and the address it comes from. `head` has a line for its method, one for its URL, and two for each
+/// header.
+pub(crate) fn read(head: &str, body: Vec<u8>) -> (http::Request<Bytes>, Option<IpAddr>) {
+    let mut lines = head.split('\n');
+    let method = lines.next().unwrap_or_default();
+    let url = lines.next().unwrap_or_default();
+    let headers = header_map(lines);
     let client = headers
         .get(CLIENT_ADDRESS)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.trim().parse().ok());
-    let body = match incoming.body() {
-        Some(stream) => read_body(stream.into()).await,
-        None => Bytes::new(),
-    };
-    let mut whole = http::Request::new(body);
+    let mut whole = http::Request::new(Bytes::from(body));
     *whole.headers_mut() = headers;
     // A path or a method that the http crate does not know is one that no route has.
-    *whole.uri_mut() = target(&incoming.url()).parse().unwrap_or_else(|_| Uri::from_static("/"));
-    *whole.method_mut() =
-        Method::from_bytes(incoming.method().as_bytes()).unwrap_or(Method::CONNECT);
+    *whole.uri_mut() = target(url).parse().unwrap_or_else(|_| Uri::from_static("/"));
+    *whole.method_mut() = Method::from_bytes(method.as_bytes()).unwrap_or(Method::CONNECT);
     (whole, client)
 }
 
@@ -41,26 +64,12 @@ fn target(url: &str) -> &str {
     rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
 }
 
-/// A body that breaks off is not taken for a shorter one: what stands for it is not JSON, so that whatever
-/// reads a body refuses it.
-async fn read_body(mut chunks: ByteStream) -> Bytes {
-    let mut body = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let Ok(chunk) = chunk else { return Bytes::from_static(b"\0") };
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY_BYTES {
-            break;
-        }
-    }
-    body.truncate(MAX_BODY_BYTES.saturating_add(1));
-    body.into()
-}
-
-fn header_map(headers: &Headers) -> HeaderMap {
+/// Names and values by turns.
+fn header_map<'a>(mut lines: impl Iterator<Item = &'a str>) -> HeaderMap {
     let mut map = HeaderMap::new();
-    for (name, value) in headers {
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
         if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(&raw(&value)))
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(&raw(value)))
         {
             map.append(name, value);
         }
@@ -72,19 +81,4 @@ fn header_map(headers: &Headers) -> HeaderMap {
 fn raw(value: &str) -> Vec<u8> {
     let bytes: Result<Vec<u8>, _> = value.chars().map(u8::try_from).collect();
     bytes.unwrap_or_else(|_| value.as_bytes().to_vec())
-}
-
-/// The runtime's response.
-pub(crate) fn response(answer: http::Response<Bytes>) -> worker::Response {
-    let (parts, body) = answer.into_parts();
-    let headers = Headers::new();
-    for (name, value) in &parts.headers {
-        if let Ok(value) = value.to_str() {
-            // Both are valid, so that this does not fail.
-            let _ = headers.append(name.as_str(), value);
-        }
-    }
-    let builder = ResponseBuilder::new().with_status(parts.status.as_u16()).with_headers(headers);
-    // A status such as 204 may not have even an empty body.
-    if body.is_empty() { builder.empty() } else { builder.fixed(body.into()) }
 }

@@ -1,29 +1,43 @@
 //! The two events of the Worker.
+#![expect(
+    unreachable_pub,
+    reason = "wasm-bindgen exports to JavaScript what is pub, whatever it is in"
+)]
 
-use futures_channel::oneshot;
-use guestpass_core::http::{internal_error, misconfigured};
+use guestpass_core::http::{MAX_BODY_BYTES, misconfigured};
 use guestpass_core::service::Answer;
-use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Env, ScheduleContext, ScheduledEvent, event};
 
-use crate::{exchange, host};
+use crate::exchange::{self, Exchange};
+use crate::host;
 
-/// Answers a request. The work goes on under `wait_until` when the client goes away, so that an issue that
-/// it began is committed or revoked; what is left to do after the answer follows there too.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+/// The longest request body, in bytes.
+#[wasm_bindgen]
+#[must_use]
+pub fn longest_body() -> usize {
+    MAX_BODY_BYTES
+}
+
+/// Answers a request, whose parts are as [`exchange::read`] takes them. The runtime keeps the work going until
+/// the exchange is finished, also when the client goes away; what is left to do after the answer is done before.
+#[wasm_bindgen]
+pub fn serve(exchange: Exchange, head: &str, body: Option<Vec<u8>>, env: Env) {
     let host = match host::of(&env) {
         Ok(host) => host,
-        Err(mistakes) => return Ok(exchange::response(misconfigured(&mistakes))),
+        Err(mistakes) => {
+            exchange.send(&misconfigured(&mistakes));
+            exchange.finish();
+            return;
+        }
     };
-    let (send, answer) = oneshot::channel();
-    context.wait_until(async move {
-        let (request, client) = exchange::read(request).await;
+    let (request, client) = exchange::read(head, body.unwrap_or_default());
+    worker::wasm_bindgen_futures::spawn_local(async move {
         let Answer { response, after } = host.app.handle(request, client).await;
-        // A client that went away takes no answer.
-        let _ = send.send(response);
+        exchange.send(&response);
         host.app.finish(after, Some(&host.drain)).await;
+        exchange.finish();
     });
-    Ok(exchange::response(answer.await.unwrap_or_else(|_| internal_error())))
 }
 
 /// The cron trigger: one sweep.

@@ -37,10 +37,14 @@ test("a store that sends the Worker elsewhere is 503, and is not followed", asyn
 test("a store that hangs is 503 within the deadline, and creates nothing", async () => {
   const worker = await stack.worker({ REQUEST_DEADLINE_MS: "15000" });
   const created = await stack.called("create");
-  stack.counter.fault = () => {};
+  const hung = [];
+  stack.counter.fault = (response) => hung.push(response);
   const begun = Date.now();
   const answer = await worker.issue("device-hang");
   const took = Date.now() - begun;
+  // While the Worker still waits for the next call, the one that it gave up is aborted.
+  await eventually("the call after the answer", () => hung.length > 1);
+  await eventually("the abort", () => hung[0].destroyed, 3);
   stack.counter.fault = null;
   assert.deepEqual(await problem(answer), { status: 503, code: "store_unavailable" });
   assert.ok(took < 15_000, `${took} ms`);
@@ -63,8 +67,9 @@ const BREAKABLE = `
 import Worker from "./index.js";
 const getRandomValues = crypto.getRandomValues.bind(crypto);
 const setTimeout = globalThis.setTimeout;
-export default class extends Worker {
-  async fetch(request) {
+export default {
+  ...Worker,
+  async fetch(request, ...rest) {
     const without = request.headers.get("test-without");
     Object.defineProperty(crypto, "getRandomValues", { configurable: true, value: (bytes) => {
       if (without === "randomness") throw new Error("no randomness");
@@ -74,8 +79,8 @@ export default class extends Worker {
       if (without === "timers") throw new Error("no timers");
       return setTimeout(...args);
     };
-    return super.fetch(request);
-  }
+    return Worker.fetch(request, ...rest);
+  },
 }`;
 
 const without = (what) => ({ headers: { "test-without": what } });

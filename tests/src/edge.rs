@@ -33,13 +33,14 @@ const START: std::time::Duration = ms(30_000);
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// What the Worker is built of.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",
     "core/Cargo.toml",
     "core/src",
     "edge-worker/Cargo.toml",
     "edge-worker/build.mjs",
+    "edge-worker/fetch.js",
     "edge-worker/shim.js",
     "edge-worker/src",
 ];
