@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use guestpass_core::seams::SessionStore;
 use guestpass_core::secret::Secret;
@@ -15,6 +14,7 @@ use guestpass_tests::real_time::{eventually, timed};
 use guestpass_tests::scene::{START, Scene, device, guest};
 use guestpass_tests::wait::now_ms;
 
+use crate::load::{Load, round};
 use crate::service::World;
 
 /// How much there is of what.
@@ -22,8 +22,6 @@ pub(crate) struct Sizes {
     pub(crate) devices: u64,
     pub(crate) pending: u64,
     pub(crate) due: u64,
-    /// Issues over which a cost is averaged.
-    pub(crate) issues: u64,
 }
 
 /// Issues under way at once.
@@ -67,8 +65,8 @@ async fn fill<S: SessionStore>(
 }
 
 /// Prints them. `embedded` is what [`embedded_memory`] found.
-pub(crate) async fn tables(sizes: &Sizes, embedded: f64) {
-    issues(sizes).await;
+pub(crate) async fn tables(sizes: &Sizes, load: &Load, embedded: f64) {
+    issues(sizes, load).await;
     sweeping(sizes.due).await;
     println!("## Memory, with guest tokens of {TOKEN_BYTES} bytes\n");
     println!(
@@ -84,36 +82,40 @@ fn store(world: &World) -> RedisStore<RedisKv> {
     RedisStore::new(kv, Keys::new("msg:guest:", 1))
 }
 
-/// Redis' CPU for one issue on a full device, in microseconds.
-async fn cost(world: &World, scene: &Scene<'_, RedisStore<RedisKv>>, issues: u64) -> f64 {
-    // The same few devices, full in every case; every issue is of a new guest and evicts.
-    let begun = world.redis.query::<u64>(&["ZCARD", "msg:guest::outbox"]);
-    fill(scene, "measured", 0..10, begun..begun + SESSIONS).await;
-    let before = world.redis_cpu_us();
-    for n in 0..issues / 10 {
-        let session = begun + SESSIONS + n;
-        let one = |device| fill(scene, "measured", device..device + 1, session..session + 1);
-        join_all((0..10).map(one)).await;
-    }
-    (world.redis_cpu_us() - before) / issues as f64
+/// What an issue that evicts costs beside so many devices and revocations.
+async fn issues(sizes: &Sizes, load: &Load) {
+    println!(
+        "## The cost of an issue that evicts, as guestpass grows: the least of {} rounds\n",
+        load.rounds
+    );
+    println!(
+        "| devices | revocations pending | CPU us an issue | Redis' |\n| --- | --- | --- | --- |"
+    );
+    let mut world = World::start().await;
+    let store = store(&world);
+    let mut scene = Scene::new(&store);
+    // They are to live while this runs.
+    scene.now = i64::try_from(now_ms() - START).expect("a time of this century");
+    row(&world, load).await;
+    let full = 10;
+    fill(&scene, "pend", 0..full, 0..SESSIONS + sizes.pending / full).await;
+    world.park_revocations(now_ms() + 3_600_000);
+    row(&world, load).await;
+    fill(&scene, "many", 0..sizes.devices, 0..1).await;
+    row(&world, load).await;
+    println!();
 }
 
-async fn issues(sizes: &Sizes) {
-    println!("## The cost of an issue as guestpass grows\n");
-    println!("| devices | revocations pending | Redis' CPU us an issue |\n| --- | --- | --- |");
-    let world = World::start().await;
-    let store = store(&world);
-    let scene = Scene::new(&store);
-    let row = async |devices: u64| {
-        let pending = world.owed();
-        println!("| {devices} | {pending} | {:.0} |", cost(&world, &scene, sizes.issues).await);
-    };
-    row(10).await;
-    fill(&scene, "pend", 0..sizes.pending, 0..SESSIONS + 1).await;
-    row(10 + sizes.pending).await;
-    fill(&scene, "many", sizes.pending..sizes.devices, 0..1).await;
-    row(10 + sizes.devices).await;
-    println!();
+async fn row(world: &World, load: &Load) {
+    let (mut cpu, mut redis) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..load.rounds {
+        let service = world.service(&[]).await;
+        let round = round(world, &service, load.connections, load.seconds, 1000).await;
+        (cpu, redis) = (cpu.min(round.cpu_us), redis.min(round.redis_us));
+        service.end().await;
+    }
+    let devices: u64 = world.redis.query(&["ZCARD", "msg:guest::due"]);
+    println!("| {devices} | {} | {cpu:.0} | {redis:.0} |", world.parked);
 }
 
 /// A service finds so many devices due.

@@ -20,7 +20,7 @@ pub(crate) struct Round {
     /// Milliseconds, in order.
     latencies: Vec<f64>,
     pub(crate) cpu_us: f64,
-    redis_us: f64,
+    pub(crate) redis_us: f64,
     round_trips: f64,
     creates: f64,
     owed: u64,
@@ -40,8 +40,15 @@ impl fmt::Display for Round {
     }
 }
 
+/// How much is asked for, how often and how long.
+pub(crate) struct Load {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+    pub(crate) connections: usize,
+}
+
 /// What the connections share.
-struct Load {
+struct Shared {
     addr: SocketAddr,
     devices: u64,
     next: AtomicU64,
@@ -56,7 +63,8 @@ pub(crate) async fn round(
     seconds: u64,
     devices: u64,
 ) -> Round {
-    let load = Load { addr: service.addr, devices, next: AtomicU64::new(0), is_over: false.into() };
+    let load =
+        Shared { addr: service.addr, devices, next: AtomicU64::new(0), is_over: false.into() };
     let full = if devices == u64::MAX { 1000 } else { devices.saturating_mul(3) };
     run(&load, connections, async {
         while load.next.load(Ordering::Relaxed) < full {
@@ -89,7 +97,11 @@ pub(crate) async fn round(
 }
 
 /// Runs all connections until `over`; whether each answer was a session, and its milliseconds.
-async fn run(load: &Load, connections: usize, over: impl Future<Output = ()>) -> Vec<(bool, f64)> {
+async fn run(
+    load: &Shared,
+    connections: usize,
+    over: impl Future<Output = ()>,
+) -> Vec<(bool, f64)> {
     load.is_over.store(false, Ordering::Relaxed);
     let ends = async {
         over.await;
@@ -100,7 +112,7 @@ async fn run(load: &Load, connections: usize, over: impl Future<Output = ()>) ->
     answers.into_iter().flatten().collect()
 }
 
-async fn connection(load: &Load) -> Vec<(bool, f64)> {
+async fn connection(load: &Shared) -> Vec<(bool, f64)> {
     let mut stream = TcpStream::connect(load.addr).await.expect("guestpass takes connections");
     stream.set_nodelay(true).expect("a socket can be set");
     let mut answers = Vec::new();

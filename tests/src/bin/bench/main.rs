@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::growth::Sizes;
+use crate::load::Load;
 use crate::service::World;
 
 const HELP: &str = "\
@@ -22,29 +23,21 @@ Rates and times depend on what else the machine does. CPU for each issue and the
 
 /// How much is measured.
 struct Plan {
-    rounds: usize,
-    seconds: u64,
-    connections: usize,
+    load: Load,
     sizes: Sizes,
 }
 
 const QUICK: Plan = Plan {
-    rounds: 1,
-    seconds: 1,
-    connections: 16,
-    sizes: Sizes { devices: 2_000, pending: 2_000, due: 2_000, issues: 1_000 },
+    load: Load { rounds: 1, seconds: 1, connections: 16 },
+    sizes: Sizes { devices: 2_000, pending: 2_000, due: 2_000 },
 };
 const NORMAL: Plan = Plan {
-    rounds: 3,
-    seconds: 4,
-    connections: 64,
-    sizes: Sizes { devices: 100_000, pending: 20_000, due: 20_000, issues: 10_000 },
+    load: Load { rounds: 3, seconds: 4, connections: 64 },
+    sizes: Sizes { devices: 100_000, pending: 20_000, due: 20_000 },
 };
 const FULL: Plan = Plan {
-    rounds: 5,
-    seconds: 4,
-    connections: 64,
-    sizes: Sizes { devices: 1_000_000, pending: 100_000, due: 100_000, issues: 20_000 },
+    load: Load { rounds: 5, seconds: 4, connections: 64 },
+    sizes: Sizes { devices: 1_000_000, pending: 100_000, due: 100_000 },
 };
 
 fn main() -> ExitCode {
@@ -71,11 +64,10 @@ async fn measure(plan: &Plan) {
     println!("{}\n", machine());
     // First, while this process holds nothing that it could use again.
     let embedded = growth::embedded_memory(plan.sizes.devices.min(100_000)).await;
-    start(plan.rounds).await;
-    let seconds = plan.seconds;
+    let Load { rounds, seconds, connections } = plan.load;
+    start(rounds).await;
     println!(
-        "## Issues: {} connections, each asking again at once; best of {} rounds of {seconds} s\n",
-        plan.connections, plan.rounds
+        "## Issues: {connections} connections, each asking again at once; best of {rounds} rounds of {seconds} s\n"
     );
     println!(
         "| | 201/s | p50 ms | p95 | p99 | CPU us an issue | Redis' | round trips | creates | revocations owed at the end | other answers |"
@@ -83,18 +75,18 @@ async fn measure(plan: &Plan) {
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (name, devices) in [("fresh devices", u64::MAX), ("full devices, each issue evicts", 1000)]
     {
-        let mut rounds = Vec::new();
-        for _ in 0..plan.rounds {
+        let mut all = Vec::new();
+        for _ in 0..rounds {
             let world = World::start().await;
             let service = world.service(&[]).await;
-            rounds.push(load::round(&world, &service, plan.connections, seconds, devices).await);
+            all.push(load::round(&world, &service, connections, seconds, devices).await);
             service.end().await;
         }
-        let best = rounds.into_iter().min_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us));
+        let best = all.into_iter().min_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us));
         println!("| {name} | {} |", best.expect("at least one round"));
     }
     println!();
-    growth::tables(&plan.sizes, embedded).await;
+    growth::tables(&plan.sizes, &plan.load, embedded).await;
 }
 
 /// How fast it is there, and how big it is.

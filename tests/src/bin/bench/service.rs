@@ -16,13 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(crate) struct World {
     pub(crate) redis: RedisServer,
     sim: Sim,
+    /// Revocations that are not to be made while anything is measured.
+    pub(crate) parked: u64,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let sim = Sim::start(SimConfig::default(), any).await.expect("the simulator starts");
-        Self { redis: RedisServer::start(), sim }
+        Self { redis: RedisServer::start(), sim, parked: 0 }
     }
 
     /// A release `guestpass serve` on them, once it can be reached.
@@ -66,9 +68,23 @@ impl World {
         eventually("revocations are worked off", PATIENCE, owed).await;
     }
 
-    /// Revocations owed now.
+    /// Revocations owed now, but for the parked ones.
     pub(crate) fn owed(&self) -> u64 {
+        self.pending().saturating_sub(self.parked)
+    }
+
+    fn pending(&self) -> u64 {
         self.redis.query(&["ZCARD", "msg:guest::outbox"])
+    }
+
+    /// Puts all pending revocations off.
+    pub(crate) fn park_revocations(&mut self, until_ms: u64) {
+        let script = "for _, guest in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+            redis.call('ZADD', KEYS[1], ARGV[1], guest)
+          end";
+        let until = until_ms.to_string();
+        self.redis.query::<()>(&["EVAL", script, "1", "msg:guest::outbox", &until]);
+        self.parked = self.pending();
     }
 
     /// A number that Redis tells of itself, such as `used_memory`.
