@@ -19,6 +19,15 @@ fn store_on(server: &RedisServer) -> RedisStore<RedisKv> {
     RedisStore::new(RedisKv::new(&server.target()).expect("a valid URL"), Keys::new("trips:", 1))
 }
 
+/// Calls of all commands since the statistics were reset, those within scripts too.
+fn all_calls(server: &RedisServer) -> u64 {
+    let info: String = server.query(&["INFO", "commandstats"]);
+    let counted = info.lines().filter(|line| !line.starts_with("cmdstat_config"));
+    counted
+        .filter_map(|line| line.split_once(":calls=")?.1.split(',').next()?.parse::<u64>().ok())
+        .sum()
+}
+
 async fn everything<S: SessionStore>(s: &mut Scene<'_, S>) -> u64 {
     let (device, k, flight) = (device("a"), key("k", "body"), s.flight());
     s.admit_full(&device, &flight, Some(&k), Some("ip")).await;
@@ -69,6 +78,25 @@ async fn an_issue_is_two_round_trips() {
         s.issue(&device("a"), &format!("g{n}")).await;
     }
     assert_eq!((calls(&server, "evalsha"), calls(&server, "eval")), (20, 0));
+}
+
+#[tokio::test]
+async fn an_issue_runs_no_more_commands_than_it_must() {
+    let server = RedisServer::start();
+    let store = store_on(&server);
+    let s = Scene::new(&store);
+    s.issue(&device("warm"), "g").await;
+    let cost = async |name: &str, guest: &str| {
+        server.query::<()>(&["CONFIG", "RESETSTAT"]);
+        s.issue(&device(name), guest).await;
+        all_calls(&server)
+    };
+    // Two calls of scripts, 6 commands in admit, 8 in commit.
+    assert_eq!(cost("new", "g0").await, 16);
+    assert_eq!(cost("new", "g1").await, 20, "admit and commit look at what there is");
+    cost("new", "g2").await;
+    assert_eq!(cost("new", "g3").await, 25, "an evicted session is filed in three places");
+    assert_eq!(cost("new", "g4").await, 25);
 }
 
 #[tokio::test]

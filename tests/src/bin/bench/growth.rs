@@ -110,6 +110,7 @@ async fn row(world: &World, load: &Load) {
     let (mut cpu, mut redis) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..load.rounds {
         let service = world.service(&[]).await;
+        world.scanned().await;
         let round = round(world, &service, load.connections, load.seconds, 1000).await;
         (cpu, redis) = (cpu.min(round.cpu_us), redis.min(round.redis_us));
         service.end().await;

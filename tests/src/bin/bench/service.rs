@@ -7,6 +7,7 @@ use std::time::Duration;
 use genesys_sim::{CallKind, Sim, SimConfig};
 use guestpass_tests::real_time::{eventually, timed};
 use guestpass_tests::redis_server::{RedisServer, free_port};
+use guestpass_tests::wait::pause;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -102,9 +103,27 @@ impl World {
 
     /// Calls of scripts so far.
     pub(crate) fn round_trips(&self) -> u64 {
+        self.calls("eval")
+    }
+
+    /// Waits until a service that has just started has looked through all keys once.
+    pub(crate) async fn scanned(&self) {
+        let mut before = 0;
+        loop {
+            pause(Duration::from_millis(200)).await;
+            let now = self.calls("scan");
+            if now > 0 && now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    /// Calls so far of the commands whose names begin so.
+    fn calls(&self, command: &str) -> u64 {
         let info: String = self.redis.query(&["INFO", "commandstats"]);
         let calls = |line: &str| {
-            let rest = line.strip_prefix("cmdstat_eval")?;
+            let rest = line.strip_prefix("cmdstat_")?.strip_prefix(command)?;
             let (_, calls) = rest.split_once(":calls=")?;
             calls.split(',').next()?.parse::<u64>().ok()
         };
