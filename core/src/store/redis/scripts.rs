@@ -1,21 +1,16 @@
 //! The scripts, one for each operation. Each source is what it uses of the shared functions, and its own file.
-//! Redis runs all of a source at each call, and makes its functions anew: none has more than it needs, and of what an
-//! issue rarely needs, all is made when it first needs some.
+//! Redis runs all of a source at each call, and makes its functions anew: none has more than it needs, and what is
+//! between `on_demand_begin` and `on_demand_end` is made when some of it is needed.
 
 use crate::store::script::Script;
 
 macro_rules! scripts {
-    ($($constant:ident $name:literal [$($shared:literal)*] $(; on_demand [$($rare:literal)*])?)*) => {
+    ($($constant:ident $name:literal [$($shared:literal)*])*) => {
         $(
             pub(super) static $constant: Script = Script::new(
                 $name,
                 concat!(
                     $(include_str!(concat!("scripts/shared/", $shared, ".lua")), "\n",)*
-                    $(
-                        "local made\nlocal function shared()\nif made then return made end\n",
-                        $(include_str!(concat!("scripts/shared/", $rare, ".lua")), "\n",)*
-                        include_str!("scripts/shared/on_demand.lua"), "\n",
-                    )?
                     include_str!(concat!("scripts/", $name, ".lua"))
                 ),
             );
@@ -26,8 +21,8 @@ macro_rules! scripts {
     };
 }
 scripts! {
-    ADMIT "admit" ["base"]; on_demand ["names" "json" "sessions" "filing" "expiry" "gather"]
-    COMMIT "commit" ["base"]; on_demand ["names" "json" "sessions" "filing" "expiry" "gather"]
+    ADMIT "admit" ["base" "on_demand_begin" "names" "json" "sessions" "filing" "expiry" "gather" "on_demand_end"]
+    COMMIT "commit" ["base" "on_demand_begin" "names" "json" "sessions" "filing" "expiry" "gather" "on_demand_end"]
     ABORT "abort" ["base" "names" "json" "sessions" "filing" "expiry" "gather"]
     RENEW "renew" ["base" "names" "json" "sessions" "filing" "expiry" "gather" "proof"]
     END "end" ["base" "names" "json" "sessions" "filing" "expiry" "gather" "proof"]
