@@ -6,10 +6,15 @@
 local function gather(fixed, now, ttl, max_age)
   local names = #ARGV - fixed - 1
   if names < 2 then return end
+  local has_record = ARGV[fixed + 1] == '1'
+  local width = has_record and 4 or 3
+  local first = #KEYS - 6 - names * width
+  local g = {}
+  for i, what in ipairs({'due', 'slide', 'outbox', 'jobs', 'ages', 'stats'}) do g[what] = KEYS[first + i] end
 
   -- Where both names have sessions (a host wrote that did not know the other name), they become one device, and
   -- what of either has expired is filed.
-  local function gather_sessions(from, older, to, name, g, now, ttl, max_age)
+  local function gather_sessions(from, older, to, name)
     if redis.call('ZCARD', from) == 0 then return end
     local was = expiry_of(g.due, g.slide, older) or adopt(from, g.due, g.slide, older, now, ttl, max_age)
     if redis.call('ZCARD', to) == 0 then
@@ -67,15 +72,10 @@ local function gather(fixed, now, ttl, max_age)
     redis.call('DEL', from)
   end
 
-  local has_record = ARGV[fixed + 1] == '1'
-  local width = has_record and 4 or 3
-  local first = #KEYS - 6 - names * width
-  local g = {}
-  for i, what in ipairs({'due', 'slide', 'outbox', 'jobs', 'ages', 'stats'}) do g[what] = KEYS[first + i] end
   local to = first + 6
   for i = 1, names - 1 do
     local from = to + i * width
-    gather_sessions(KEYS[from + 1], ARGV[fixed + 2 + i], KEYS[to + 1], ARGV[fixed + 2], g, now, ttl, max_age)
+    gather_sessions(KEYS[from + 1], ARGV[fixed + 2 + i], KEYS[to + 1], ARGV[fixed + 2])
     gather_flights(KEYS[from + 2], KEYS[to + 2])
     gather_rate(KEYS[from + 3], KEYS[to + 3])
     if has_record and redis.call('EXISTS', KEYS[from + 4]) == 1 then
