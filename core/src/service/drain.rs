@@ -50,6 +50,8 @@ struct Drain {
     left: usize,
     /// The last claim brought all that it asked for.
     more: bool,
+    /// Requests that left to this drain what they filed since the last claim began.
+    taken_on: usize,
     claiming: usize,
     calling: usize,
     /// What is to go into the next settlement.
@@ -67,6 +69,7 @@ impl Drain {
             most,
             left: bounds.revocations,
             more: true,
+            taken_on: 0,
             claiming: 0,
             calling: 0,
             ended: Vec::new(),
@@ -81,11 +84,19 @@ impl Drain {
     fn begin_claim(&mut self) -> Option<usize> {
         let room = self.left.min(self.window.saturating_sub(self.calling));
         let is_enough = room > 0 && room >= self.window.div_ceil(2).min(self.left);
-        let may_claim = self.more && self.claiming == 0 && self.failed.is_none();
+        let may_find = self.more || self.taken_on > 0;
+        let may_claim = may_find && self.claiming == 0 && self.failed.is_none();
         (may_claim && is_enough).then(|| {
+            self.taken_on = 0;
             self.claiming = room;
             room
         })
+    }
+
+    /// For how many more requests the next claim suffices.
+    fn room(&self) -> usize {
+        let most = if self.failed.is_none() { self.left.min(self.window) } else { 0 };
+        most.saturating_sub(self.taken_on)
     }
 
     /// What to settle now. What ends during a settlement goes into the next one.
@@ -136,11 +147,14 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// # Errors
     /// The store's fault; claims that could not be settled end with their lease.
     pub async fn drain(&self, bounds: &SweepBounds) -> Result<Settled, StoreFault> {
-        let begun = self.clock.now();
+        let end = self.clock.now().plus(bounds.time_ms);
         let mut drain = Drain::new(bounds);
         let mut steps = FuturesUnordered::new();
+        let share = self.shared_drain.begin();
         loop {
-            let may_claim = !self.is_stopping() && self.clock.now().since(begun) < bounds.time_ms;
+            let now = self.clock.now();
+            let may_claim = !self.is_stopping() && now < end;
+            drain.taken_on = drain.taken_on.saturating_add(share.taken_on());
             if let Some(limit) = may_claim.then(|| drain.begin_claim()).flatten() {
                 let claim = self.claim(limit).map(Step::Claimed);
                 steps.push(Either::Left(Either::Left(claim)));
@@ -149,6 +163,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                 let settlement = self.settle(ended).map(Step::Settled);
                 steps.push(Either::Left(Either::Right(settlement)));
             }
+            share.offer(now, end, drain.room());
             let Some(step) = steps.next().await else { break };
             let ready = std::iter::from_fn(|| steps.next().now_or_never().flatten());
             let ended: Vec<_> = std::iter::once(step).chain(ready).collect();

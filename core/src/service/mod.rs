@@ -7,6 +7,7 @@ pub(crate) mod issue;
 mod rescue;
 pub mod retry;
 pub mod seal;
+mod shared_drain;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::store::ops::{At, Limits};
 use crate::time::UnixMillis;
 use retry::RetryPolicy;
 use seal::Sealer;
+use shared_drain::SharedDrain;
 
 /// guestpass: the rules over a store, a provider of guests and a clock.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub struct App<S, P, C> {
     /// store's word is read where a call has waited; this one holds back calls that have not.
     cool_until: AtomicU64,
     stopping: AtomicBool,
+    shared_drain: SharedDrain,
     /// An access token was fetched that others may use.
     token_to_share: AtomicBool,
 }
@@ -111,6 +114,7 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
             instruments,
             cool_until: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            shared_drain: SharedDrain::default(),
             token_to_share: AtomicBool::new(false),
         }
     }
@@ -145,13 +149,15 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
 
     /// Does what a request left to do. Returns when it is done; while the store is down that may
     /// take as long, so a host that stops drops the future when its time is over.
-    /// Filed revocations are drained here only when `drain` says so (a host with its own sweeper wakes that).
+    /// Filed revocations are drained here only when `drain` says so (a host with its own sweeper wakes that),
+    /// and not when a drain under way takes them on.
     pub async fn finish(&self, after: After, drain: Option<&SweepBounds>) {
         if let Some(rescue) = after.rescue {
             self.rescue(*rescue).await;
         }
         self.share_token().await;
         if let Some(bounds) = drain.filter(|_| after.revocations_filed)
+            && !self.shared_drain.leave(self.clock.now())
             && let Err(fault) = self.drain(bounds).await
         {
             tracing::warn!(error = %fault, "revocations are left for the next sweep");

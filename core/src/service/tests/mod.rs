@@ -9,3 +9,4 @@ mod fault_points;
 mod faults;
 mod rest;
 mod retry;
+mod shared_drains;
