@@ -102,7 +102,7 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
             // A client that went away takes no answer.
             let _ = send.send(response);
             if after.revocations_filed {
-                origin.revocations_filed.notify_one();
+                origin.note_filed();
             }
             if after.rescue.is_some() {
                 let rescuer = origin.clone();
@@ -116,6 +116,11 @@ impl<S: SessionStore, P: GuestProvider> Origin<S, P> {
     /// Runs a task that is waited for when winding down, and that must heed [`Self::stopped`].
     pub fn spawn_sweeper(&self, sweeper: impl Future<Output = ()> + Send + 'static) {
         self.sweepers.spawn(sweeper);
+    }
+
+    /// Revocations may have been filed.
+    pub fn note_filed(&self) {
+        self.revocations_filed.notify_one();
     }
 
     /// Waits until revocations were filed since the last time.

@@ -1,23 +1,26 @@
-//! The sweeper: a full sweep at every tick, and a drain as soon as revocations were filed.
+//! The sweeper: at every tick what is due expires; and revocations are worked off as soon as they were filed. Both go
+//! on beside each other, so that neither waits for a slow call of the other.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::future::join;
+use futures_util::stream;
 use guestpass_core::seams::{Clock as _, GuestProvider, SessionStore, StoreFault};
 use guestpass_core::service::SweepBounds;
 
 use crate::clock::SystemClock;
 use crate::origin::Origin;
 
-/// Revocations under way at once.
-const CONCURRENCY: usize = 128;
-
-/// How long a round may claim more, at least and at most, in milliseconds. Rounds are short so that expiry
-/// goes on while a long backlog is worked off.
-const SHORTEST_ROUND_MS: u64 = 1000;
-const LONGEST_ROUND_MS: u64 = 10_000;
+/// What is bounded is how many revocations are under way at once, and how long sessions expire before their
+/// revocations are begun.
+const BOUNDS: SweepBounds = SweepBounds {
+    devices: usize::MAX,
+    revocations: usize::MAX,
+    concurrency: 128,
+    time_ms: u64::MAX,
+};
+const LONGEST_EXPIRY_MS: u64 = 1000;
 
 /// Starts the sweeper; it ends when the origin stops. A panic in it is logged, and it starts again.
 pub fn spawn<S, P>(origin: &Arc<Origin<S, P>>, interval: Duration)
@@ -28,8 +31,9 @@ where
     let sweeper = origin.clone();
     origin.spawn_sweeper(async move {
         loop {
-            let rounds = tokio::spawn(run(sweeper.clone(), interval));
-            if rounds.await.is_ok() {
+            let swept = sweeper.clone();
+            let work = async move { join(expire(&swept, interval), drain(&swept)).await };
+            if tokio::spawn(work).await.is_ok() {
                 return;
             }
             SystemClock.sleep(interval).await;
@@ -37,93 +41,70 @@ where
     });
 }
 
-async fn run<S: SessionStore, P: GuestProvider>(origin: Arc<Origin<S, P>>, interval: Duration) {
-    let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-    let bounds = SweepBounds {
-        devices: usize::MAX,
-        revocations: usize::MAX,
-        concurrency: CONCURRENCY,
-        time_ms: interval_ms.clamp(SHORTEST_ROUND_MS, LONGEST_ROUND_MS),
-    };
-    let mut health = Health { is_failing: false };
+async fn expire<S: SessionStore, P: GuestProvider>(origin: &Origin<S, P>, interval: Duration) {
+    let bounds = SweepBounds { time_ms: LONGEST_EXPIRY_MS, ..BOUNDS };
+    let mut health = Health::of("expire sessions");
     loop {
-        let next_sweep = SystemClock.sleep(interval);
-        let mut next_sweep = pin!(next_sweep);
-        let mut round = sweep(&origin, &bounds).await;
-        // Until the next tick, drain when there is something. That holds after a fault, too: whoever filed a
-        // revocation has found the store well.
-        loop {
-            let goes_on = health.note(&round);
-            let is_due = next_sweep.as_mut().now_or_never().is_some();
-            if is_due {
-                if origin.stopped().now_or_never().is_some() {
-                    return;
-                }
-                break;
-            }
-            if !goes_on {
-                tokio::select! {
-                    () = origin.stopped() => return,
-                    () = next_sweep.as_mut() => break,
-                    () = origin.revocations_filed() => {}
-                }
-            }
-            round = drain(&origin, &bounds).await;
+        let begun = SystemClock.now();
+        let expired = health.note(origin.app.expire(&bounds).await);
+        if let Some(sessions @ 1..) = expired {
+            tracing::debug!(sessions, "expired");
+        }
+        // Also for revocations that are to be tried again now, and those that other processes filed.
+        origin.note_filed();
+        let took_ms = SystemClock.now().since(begun);
+        let is_cut_short = expired.is_some() && took_ms >= bounds.time_ms;
+        let pause = if is_cut_short { Duration::ZERO } else { interval };
+        tokio::select! {
+            () = origin.stopped() => return,
+            () = SystemClock.sleep(pause.saturating_sub(Duration::from_millis(took_ms))) => {}
         }
     }
 }
 
-/// Whether a round stopped because its time was over, so that there may be more to do.
-type Round = Result<bool, StoreFault>;
-
-async fn sweep<S: SessionStore, P: GuestProvider>(
-    origin: &Origin<S, P>,
-    bounds: &SweepBounds,
-) -> Round {
-    let begun = SystemClock.now();
-    let report = origin.app.sweep(bounds).await?;
-    if report != guestpass_core::service::SweepReport::default() {
-        let (expired, revoked) = (report.expired, report.revoked);
-        tracing::debug!(expired, revoked, retried = report.retried, stuck = report.stuck, "swept");
+async fn drain<S: SessionStore, P: GuestProvider>(origin: &Origin<S, P>) {
+    let mut health = Health::of("revoke guests");
+    loop {
+        tokio::select! {
+            () = origin.stopped() => return,
+            () = origin.revocations_filed() => {}
+        }
+        let filed = stream::unfold((), |()| async {
+            origin.revocations_filed().await;
+            Some(((), ()))
+        });
+        if let Some(settled) = health.note(origin.app.drain_on(&BOUNDS, filed).await) {
+            let (revoked, retried, stuck) = (settled.revoked, settled.retried, settled.stuck);
+            tracing::debug!(revoked, retried, stuck, "drained");
+        }
     }
-    Ok(SystemClock.now().since(begun) >= bounds.time_ms)
-}
-
-async fn drain<S: SessionStore, P: GuestProvider>(
-    origin: &Origin<S, P>,
-    bounds: &SweepBounds,
-) -> Round {
-    let begun = SystemClock.now();
-    let settled = origin.app.drain(bounds).await?;
-    tracing::debug!(
-        revoked = settled.revoked,
-        retried = settled.retried,
-        stuck = settled.stuck,
-        "drained"
-    );
-    Ok(SystemClock.now().since(begun) >= bounds.time_ms)
 }
 
 /// Logs when faults begin and when they end, not each of them.
 struct Health {
+    what: &'static str,
     is_failing: bool,
 }
 
 impl Health {
-    /// Answers whether the next round should follow at once.
-    fn note(&mut self, round: &Round) -> bool {
-        match round {
-            Ok(more) => {
-                if std::mem::replace(&mut self.is_failing, false) {
-                    tracing::info!("sweeping again");
+    const fn of(what: &'static str) -> Self {
+        Self { what, is_failing: false }
+    }
+
+    fn note<T>(&mut self, done: Result<T, StoreFault>) -> Option<T> {
+        let was_failing = std::mem::replace(&mut self.is_failing, done.is_err());
+        match done {
+            Ok(done) => {
+                if was_failing {
+                    tracing::info!("able to {} again", self.what);
                 }
-                *more
+                Some(done)
             }
             Err(fault) => {
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(error = %fault, "cannot sweep; trying again at every interval");
+                if !was_failing {
+                    tracing::warn!(error = %fault, "cannot {}; trying again at every interval", self.what);
                 }
-                false
+                None
             }
         }
     }

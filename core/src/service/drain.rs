@@ -1,9 +1,10 @@
 //! Draining: due revocations are claimed, called and settled, at once as many as the bounds allow.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::Either;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{Either, select};
+use futures_util::stream::{self, FuturesUnordered, Stream};
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::retry::revocation_delay_ms;
@@ -50,7 +51,7 @@ struct Drain {
     left: usize,
     /// The last claim brought all that it asked for.
     more: bool,
-    /// Requests that left to this drain what they filed since the last claim began.
+    /// How often something was filed since the last claim began that this drain is to find.
     taken_on: usize,
     claiming: usize,
     calling: usize,
@@ -147,10 +148,24 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// # Errors
     /// The store's fault; claims that could not be settled end with their lease.
     pub async fn drain(&self, bounds: &SweepBounds) -> Result<Settled, StoreFault> {
+        self.drain_on(bounds, stream::pending()).await
+    }
+
+    /// Does the same, and claims again whenever `filed` says so: what is filed while a call takes long does not wait
+    /// for that.
+    ///
+    /// # Errors
+    /// The store's fault; claims that could not be settled end with their lease.
+    pub async fn drain_on(
+        &self,
+        bounds: &SweepBounds,
+        filed: impl Stream<Item = ()>,
+    ) -> Result<Settled, StoreFault> {
         let end = self.clock.now().plus(bounds.time_ms);
         let mut drain = Drain::new(bounds);
         let mut steps = FuturesUnordered::new();
         let share = self.shared_drain.begin();
+        let mut filed = pin!(filed.chain(stream::pending()));
         loop {
             let now = self.clock.now();
             let may_claim = !self.is_stopping() && now < end;
@@ -164,7 +179,14 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                 steps.push(Either::Left(Either::Right(settlement)));
             }
             share.offer(now, end, drain.room());
-            let Some(step) = steps.next().await else { break };
+            let step = match select(steps.next(), filed.next()).await {
+                Either::Left((Some(step), _)) => step,
+                Either::Left((None, _)) => break,
+                Either::Right(_) => {
+                    drain.taken_on = drain.taken_on.saturating_add(1);
+                    continue;
+                }
+            };
             let ready = std::iter::from_fn(|| steps.next().now_or_never().flatten());
             let ended: Vec<_> = std::iter::once(step).chain(ready).collect();
             for job in ended.into_iter().flat_map(|step| drain.note(step)) {

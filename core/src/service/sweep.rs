@@ -33,13 +33,13 @@ pub struct SweepReport {
 const DEVICES_A_CALL: usize = 100;
 
 impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
-    /// Expires what is due, then drains; both within `bounds`.
+    /// Expires what is due; answers how many sessions.
     ///
     /// # Errors
     /// The store's fault; what was done before it stays done.
-    pub async fn sweep(&self, bounds: &SweepBounds) -> Result<SweepReport, StoreFault> {
+    pub async fn expire(&self, bounds: &SweepBounds) -> Result<u64, StoreFault> {
         let begun = self.clock.now();
-        let mut report = SweepReport::default();
+        let mut expired = 0;
         let mut left = bounds.devices;
         while left > 0 && self.clock.now().since(begun) < bounds.time_ms && !self.is_stopping() {
             let due = self.store.due(self.at(), left.min(DEVICES_A_CALL)).await?;
@@ -47,8 +47,19 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
                 break;
             }
             left = left.saturating_sub(due.devices.len());
-            report.expired += self.store.expire(self.at(), &due.devices).await?.sessions;
+            expired += self.store.expire(self.at(), &due.devices).await?.sessions;
         }
+        Ok(expired)
+    }
+
+    /// Expires what is due, then drains; both within `bounds`.
+    ///
+    /// # Errors
+    /// The store's fault; what was done before it stays done.
+    pub async fn sweep(&self, bounds: &SweepBounds) -> Result<SweepReport, StoreFault> {
+        let begun = self.clock.now();
+        let mut report =
+            SweepReport { expired: self.expire(bounds).await?, ..SweepReport::default() };
         let time_ms = bounds.time_ms.saturating_sub(self.clock.now().since(begun));
         let settled = self.drain(&SweepBounds { time_ms, ..*bounds }).await?;
         report.revoked = settled.revoked;

@@ -103,6 +103,23 @@ async fn a_hang_leaves_it_pending() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hang_holds_up_neither_other_revocations_nor_expiry() {
+    let host = start(&[("REQUEST_DEADLINE_MS", "20000"), ("SESSION_TTL_SECONDS", "4")]).await;
+    let expires = Session::issue(&host, &device()).await.guest_id;
+    let hangs = end_one(&host, 1, Effect::Hang { after_work: false }).await;
+    eventually("it hangs", ms(2000), async || {
+        (host.sim.count(CallKind::Invalidate) == 1).then_some(())
+    })
+    .await;
+    let other = device();
+    let ended = Session::issue(&host, &other).await.guest_id;
+    host.operate("DELETE", &sessions(&other)).await.expect(202);
+    invalidated(&host, &ended).await;
+    eventually("it expires", ms(8000), async || host.sim.invalidated(&expires).then_some(())).await;
+    assert!(!host.sim.invalidated(&hangs));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unanswered_revocation_is_tried_again_by_itself() {
     let host = start(&[]).await;
     let guest = end_one(&host, 1, status(503)).await;

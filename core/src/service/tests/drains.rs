@@ -5,12 +5,15 @@ use std::time::Duration;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use futures_util::future::join;
+use futures_util::stream;
 
 use super::balance::{balanced, settle_down};
 use crate::seams::{Clock as _, SessionStore as _, StoreFault};
 use crate::service::SweepBounds;
 use crate::store::ops::{Counter, RevocationState};
-use crate::test_support::{Act, BEGIN, BOUNDS, Host, Look, Seen, Spoil, World, json_of, request};
+use crate::test_support::{
+    Act, BEGIN, BOUNDS, Host, Look, Seen, Spoil, World, issue, json_of, request,
+};
 
 fn is_revoke(seen: &Seen) -> bool {
     seen.revokes().is_some()
@@ -110,6 +113,26 @@ fn a_slow_call_does_not_hold_up_the_settlement_of_others() {
         world.look_async().await.pending.len()
     }));
     assert_eq!((settled.unwrap().revoked, left), (40, 1));
+}
+
+#[test]
+fn what_is_filed_while_a_call_hangs_does_not_wait_for_it() {
+    let (world, host) = due(1, &[], 10);
+    let mut calls = 0;
+    world.genesys.script(move |seen| {
+        calls += usize::from(is_revoke(seen));
+        (is_revoke(seen) && calls == 1).then_some(Act::Hang { done: false })
+    });
+    let filed = stream::once(async {
+        world.clock.sleep(Duration::from_millis(500)).await;
+        assert_eq!(host.handle(issue(), None).await.response.status(), 201);
+    });
+    let (settled, left) = world.clock.run(join(host.drain_on(&BOUNDS, filed), async {
+        world.clock.sleep(Duration::from_millis(1000)).await;
+        world.look_async().await.pending.len()
+    }));
+    let settled = settled.unwrap();
+    assert_eq!((left, settled.revoked, settled.retried), (1, 1, 1));
 }
 
 #[test]
