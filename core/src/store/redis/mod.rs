@@ -149,6 +149,11 @@ fn answers<T>(
     }
 }
 
+/// Whether a script needs the arguments of idempotency, or those of `gather` behind them.
+fn asks_more(device: &DeviceKey, idempotency: Option<&Idempotency>) -> bool {
+    idempotency.is_some() || !device.older().is_empty()
+}
+
 fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
@@ -207,11 +212,16 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             number(limits.cap.into()),
             number(limits.ttl_ms),
             number(limits.max_age_ms),
-            text(admit.idempotency.map_or("", |key| &key.body_hash)),
-            flag(admit.idempotency.is_some_and(|key| key.overwrite)),
-            number(limits.rate_per_device.into()),
-            number(rate_per_ip.into()),
         ];
+        let has_rate = limits.rate_per_device > 0 || rate_per_ip > 0;
+        if has_rate || asks_more(admit.device, admit.idempotency) {
+            args.extend([
+                text(admit.idempotency.map_or("", |key| &key.body_hash)),
+                flag(admit.idempotency.is_some_and(|key| key.overwrite)),
+                number(limits.rate_per_device.into()),
+                number(rate_per_ip.into()),
+            ]);
+        }
         self.gather(admit.device, admit.idempotency, &mut keys, &mut args);
         reply::admission(&self.run(&scripts::ADMIT, keys, args).await?)
     }
@@ -232,9 +242,11 @@ impl<K: Kv> SessionStore for RedisStore<K> {
             number(limits.cap.into()),
             number(limits.ttl_ms),
             number(limits.max_age_ms),
-            text(commit.idempotency.map_or("", |key| &key.body_hash)),
-            number(IDEMPOTENCY_MS),
         ];
+        if asks_more(commit.device, commit.idempotency) {
+            args.push(text(commit.idempotency.map_or("", |key| &key.body_hash)));
+            args.push(number(IDEMPOTENCY_MS));
+        }
         self.gather(commit.device, commit.idempotency, &mut keys, &mut args);
         reply::committed(&self.run(&scripts::COMMIT, keys, args).await?)
     }

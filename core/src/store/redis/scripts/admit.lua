@@ -1,13 +1,13 @@
 -- admit: leave to create a guest for a device.
 -- KEYS 1 device, 2 device's creates in flight, 3 due, 4 slide, 5 all creates in flight, 6 cool, 7 stats;
 --      then, each only when asked for: idempotency record, device's rate, address's rate; then what `gather` wants
--- ARGV 1 now, 2 device name, 3 flight id, 4 flight deadline, 5 cap, 6 ttl, 7 max age, 8 body hash or '',
---      9 overwrite a finished record (0/1), 10 device's rate limit, 11 address's rate limit (0 = none);
---      then what `gather` wants
+-- ARGV 1 now, 2 device name, 3 flight id, 4 flight deadline, 5 cap, 6 ttl, 7 max age; then, when any of it is
+--      asked for: 8 body hash or '', 9 overwrite a finished record (0/1), 10 device's rate limit, 11 address's
+--      rate limit (0 = none); then what `gather` wants
 -- Returns {answer, detail, set aside}: granted | replay <record> | in_flight | mismatch | cool <until> |
 --      rate <until> | busy; just the answer when it is granted and nothing was set aside
 -- Repeatable: a flight that is admitted stays admitted, and is counted once.
-local now, name, flight, cap = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
+local now, name, flight, cap = ARGV[1] + 0, ARGV[2], ARGV[3], ARGV[5] + 0
 local aside, nth = 0, 8
 
 if #ARGV > 11 then
@@ -22,7 +22,7 @@ if redis.call('ZCARD', KEYS[1]) > 0 and not time_of(redis.call('ZSCORE', KEYS[3]
 end
 
 local idem
-if ARGV[8] ~= '' then
+if ARGV[8] and ARGV[8] ~= '' then
   idem, nth = KEYS[nth], nth + 1
   local text = redis.call('GET', idem)
   local record = shared().object(text)
@@ -40,12 +40,16 @@ if ARGV[8] ~= '' then
   end
 end
 
-local flights, running, admitted = {}, 0, false
-if redis.call('ZCARD', KEYS[2]) > 0 then flights = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES') end
-for i = 1, #flights, 2 do
-  if tonumber(flights[i + 1]) > now then
-    running = running + 1
-    if flights[i] == flight then admitted = true end
+local running, ended, admitted = 0, false, false
+if redis.call('ZCARD', KEYS[2]) > 0 then
+  local flights = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+  for i = 1, #flights, 2 do
+    if tonumber(flights[i + 1]) > now then
+      running = running + 1
+      if flights[i] == flight then admitted = true end
+    else
+      ended = true
+    end
   end
 end
 
@@ -54,7 +58,7 @@ if cool > now and not admitted then return {'cool', cool, aside} end
 
 -- A fixed window is kept as "<window>:<issues>". A host whose clock is behind counts in the window it finds.
 local rates = {}
-for i = 10, 11 do
+for i = 10, #ARGV > 7 and 11 or 0 do
   local limit = tonumber(ARGV[i])
   if limit > 0 then
     local key, window, count = KEYS[nth], math.floor(now / 60000), 0
@@ -77,8 +81,8 @@ end
 if not admitted then
   -- The first write of an admit needs memory, so that a full Redis refuses it: nothing is created then.
   redis.call('ZADD', KEYS[2], ARGV[4], flight)
-  if #flights > 2 * running then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
-  local lasts = int(tonumber(ARGV[4]) - now + 60000)
+  if ended then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
+  local lasts = int(ARGV[4] - now + 60000)
   redis.call('PEXPIRE', KEYS[2], lasts)
   redis.call('ZADD', KEYS[5], ARGV[4], flight)
   for _, rate in ipairs(rates) do

@@ -3,10 +3,10 @@
 -- ARGV 1 now, 2 limit, 3 lease, 4 claim id
 -- Returns {set aside, then guest id, attempts so far for each}
 -- Repeatable: the same claim at the same moment gets the same jobs.
-local now, claim = tonumber(ARGV[1]), ARGV[4]
+local now, claim = ARGV[1] + 0, ARGV[4]
 if (time_of(redis.call('GET', KEYS[4])) or 0) > now then return {0} end
 even_when_full(KEYS[1])
-local ends = now + tonumber(ARGV[3])
+local ends = int(now + ARGV[3])
 local out, aside = {0}, 0
 
 local function hand_out(guest, attempts) out[#out + 1], out[#out + 2] = guest, attempts end

@@ -2,12 +2,12 @@
 -- KEYS 1 device, 2 device's creates in flight, 3 due, 4 slide, 5 all creates in flight, 6 outbox, 7 jobs,
 --      8 ages, 9 stats; then idempotency record, when asked for; then what `gather` wants
 -- ARGV 1 now, 2 device name, 3 flight id, 4 guest id, 5 member JSON without its closing brace, 6 cap, 7 ttl,
---      8 max age, 9 body hash or '', 10 how long an idempotency record lasts; then what
---      `gather` wants
+--      8 max age; then, when any of it is asked for: 9 body hash or '', 10 how long an idempotency record lasts;
+--      then what `gather` wants
 -- Returns {created at, expires at, evicted, expired, set aside}
 -- Repeatable: a guest that has its session, or its revocation, is not committed again.
-local now, name, flight, guest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-local cap, ttl, max_age = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local now, name, flight, guest = ARGV[1] + 0, ARGV[2], ARGV[3], ARGV[4]
+local cap, ttl, max_age = ARGV[6] + 0, ARGV[7] + 0, ARGV[8] + 0
 -- Comes first: it needs no memory, so that all the rest may be written although memory is full.
 redis.call('ZREM', KEYS[2], flight)
 if #ARGV > 10 then
@@ -23,7 +23,8 @@ local function expires_at(created, expiry)
 end
 
 local before
-for _, session in ipairs(found) do
+for i = 1, #found do
+  local session = found[i]
   if session[1] == guest then
     local m = shared().object(session[3])
     local expires = expires_at(session[2], shared().expiry_of(KEYS[3], KEYS[4], name) or now + ttl)
@@ -47,7 +48,8 @@ if #found > 0 then
 end
 
 local expired, kept, created = 0, {}, now
-for _, session in ipairs(found) do
+for i = 1, #found do
+  local session = found[i]
   created = math.min(math.max(created, session[2] + 1), LATEST)
   if shared().is_expired(session, expiry, now, max_age) then
     shared().file(KEYS[6], KEYS[7], KEYS[8], session[1], 'expired')
@@ -76,7 +78,7 @@ redis.call('ZREM', KEYS[5], flight)
 redis.call('PEXPIRE', KEYS[1], int(ttl + GRACE))
 local expires = expires_at(created, now + ttl)
 
-if ARGV[9] ~= '' then
+if ARGV[9] and ARGV[9] ~= '' then
   local record = shared().object(redis.call('GET', KEYS[10]))
   if not record or record.flight == flight or type(record['until']) ~= 'number' or record['until'] <= now then
     redis.call('SET', KEYS[10], '{"flight":"' .. flight .. '","body":"' .. ARGV[9] .. '","until":'

@@ -3,7 +3,7 @@
 -- ARGV 1 now, 2 claim id, then for each: guest id, fate: revoked | retry | stuck | released, next attempt, error
 -- Returns {revoked, retried, stuck, released, late}: late ones, whose claim no longer holds, change nothing
 -- Repeatable: a claim holds until it is settled, and no longer.
-local now, claim = tonumber(ARGV[1]), ARGV[2]
+local now, claim = ARGV[1] + 0, ARGV[2]
 local n = {revoked = 0, retry = 0, stuck = 0, released = 0, late = 0}
 even_when_full(KEYS[1])
 local guests, gone, settled = {}, {}, {}
@@ -11,7 +11,7 @@ for i = 3, #ARGV, 4 do guests[#guests + 1] = ARGV[i] end
 local texts, leases = each('HMGET', KEYS[2], guests), each('ZMSCORE', KEYS[1], guests)
 for i, guest in ipairs(guests) do
   local fate, at, failure = ARGV[i * 4], ARGV[i * 4 + 1], ARGV[i * 4 + 2]
-  if settled[guest] or not is_claimed(texts[i], claim) or (tonumber(leases[i]) or 0) <= now then
+  if settled[guest] or not is_claimed(texts[i], claim) or (leases[i] or 0) + 0 <= now then
     fate = 'late'
   elseif fate == 'revoked' then
     gone[#gone + 1] = guest

@@ -11,14 +11,11 @@ local GRACE = 86400000
 -- longer: what an issue runs gives it text.
 local function int(n) return string.format('%d', n) end
 
+-- What an issue runs reads numbers among its arguments by adding 0, as `tonumber` reads a text twice.
+
 -- A stored time as a number, or nil when it cannot be one.
 local function time_of(text)
   local at = tonumber(text)
   if at and at >= 0 and at <= LATEST then return at end
   return nil
 end
-
--- Lets the rest of a script write although memory is full, for scripts that finish or free what is there
--- already: of a script's writes Redis refuses only the first. This one needs no memory, and changes nothing
--- as no name is empty.
-local function even_when_full(set) redis.call('ZREM', set, '') end

@@ -15,7 +15,7 @@ local function sessions(key)
   local raw, found, aside = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES'), {}, 0
   for i = 1, #raw, 2 do
     local guest = guest_of(raw[i])
-    local score = time_of(raw[i + 1])
+    local score = time_of(raw[i + 1] + 0)
     if guest and score then
       found[#found + 1] = {guest, score, raw[i]}
     elseif guest then
