@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use crate::openapi;
 use crate::wait::within;
 
 /// How long an answer may take.
@@ -94,7 +95,10 @@ impl Request {
             // A server may answer and close before it has read everything.
             let written = stream.write_all(&self.bytes()).await;
             match Reply::read(stream, self.method == "HEAD").await {
-                Ok(reply) => Ok(reply),
+                Ok(reply) => {
+                    openapi::check(&self.method, &self.target, &reply);
+                    Ok(reply)
+                }
                 Err(error) => written.and(Err(error)),
             }
         };

@@ -7,6 +7,7 @@ pub mod host;
 pub mod http_client;
 pub mod http_suite;
 pub mod listener;
+mod openapi;
 pub mod origin;
 mod process;
 pub mod real_time;
