@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::seams::{Clock, GuestProvider, SessionStore, StoreFault};
+use crate::store::ops::Settled;
 
 /// How much one sweep may do.
 #[derive(Debug, Clone, Copy)]
@@ -58,14 +59,11 @@ impl<S: SessionStore, P: GuestProvider, C: Clock> App<S, P, C> {
     /// The store's fault; what was done before it stays done.
     pub async fn sweep(&self, bounds: &SweepBounds) -> Result<SweepReport, StoreFault> {
         let begun = self.clock.now();
-        let mut report =
-            SweepReport { expired: self.expire(bounds).await?, ..SweepReport::default() };
+        let expired = self.expire(bounds).await?;
         let time_ms = bounds.time_ms.saturating_sub(self.clock.now().since(begun));
         let settled = self.drain(&SweepBounds { time_ms, ..*bounds }).await?;
-        report.revoked = settled.revoked;
-        report.retried = settled.retried;
-        report.stuck = settled.stuck;
         self.share_token().await;
-        Ok(report)
+        let Settled { revoked, retried, stuck, .. } = settled;
+        Ok(SweepReport { expired, revoked, retried, stuck })
     }
 }

@@ -15,7 +15,7 @@ use crate::test_support::{
     Act, BEGIN, BOUNDS, Host, Look, Seen, Spoil, World, issue, json_of, request,
 };
 
-fn is_revoke(seen: &Seen) -> bool {
+pub(super) fn is_revoke(seen: &Seen) -> bool {
     seen.revokes().is_some()
 }
 

@@ -6,6 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use futures_util::future::{join, join_all, select};
 
+use super::drains::is_revoke;
 use crate::seams::{Clock as _, StoreFault};
 use crate::service::SweepBounds;
 use crate::test_support::{Act, BOUNDS, Host, Spoil, World, issue};
@@ -17,12 +18,17 @@ fn full(revoke_ms: u64) -> (World, Host) {
     for _ in 0..2 {
         assert_eq!(world.issue(&host), 201);
     }
-    slow(&world, revoke_ms);
+    takes(&world, move |_| revoke_ms);
     (world, host)
 }
 
-fn slow(world: &World, revoke_ms: u64) {
-    world.genesys.script(move |seen| seen.revokes().is_some().then_some(Act::Slow(revoke_ms)));
+/// From now on a revocation takes so many milliseconds, by its number.
+fn takes(world: &World, revoke_ms: impl Fn(u64) -> u64 + Send + 'static) {
+    let mut calls = 0;
+    world.genesys.script(move |seen| {
+        calls += u64::from(is_revoke(seen));
+        is_revoke(seen).then(|| Act::Slow(revoke_ms(calls)))
+    });
 }
 
 /// After so many milliseconds an issue evicts, and does what is left to do.
@@ -43,7 +49,7 @@ fn waited(world: &World, host: &Host, later_ms: u64, bounds: SweepBounds) -> u64
     let first = evict(world, host, 0, bounds);
     let second = evict(world, host, later_ms, BOUNDS);
     world.clock.run(join(first, second));
-    let called = world.genesys.times(|seen| seen.revokes().is_some());
+    let called = world.genesys.times(is_revoke);
     assert_eq!(called.len(), 2, "{called:?}");
     called[1] - called[0]
 }
@@ -64,7 +70,7 @@ fn a_drain_takes_on_no_more_than_its_next_claim_can_bring() {
     let evicts = |n: u64| evict(&world, &host, 40 * n, SweepBounds { concurrency: 2, ..BOUNDS });
     world.clock.run(join_all((0..4).map(evicts)));
     // The first one takes on two; the fourth drains by itself, and finds all three.
-    let called = world.genesys.times(|seen| seen.revokes().is_some());
+    let called = world.genesys.times(is_revoke);
     assert!(called[1] - called[0] < 200, "{called:?}");
     assert_eq!(world.look().pending.len(), 0);
 }
@@ -72,11 +78,7 @@ fn a_drain_takes_on_no_more_than_its_next_claim_can_bring() {
 #[test]
 fn what_waits_for_a_claim_counts() {
     let (world, host) = full(0);
-    let mut calls = 0;
-    world.genesys.script(move |seen| {
-        calls += u64::from(seen.revokes().is_some());
-        seen.revokes().map(|_| Act::Slow(if calls == 1 { 150 } else { 600 }))
-    });
+    takes(&world, |call| if call == 1 { 150 } else { 600 });
     for _ in 0..3 {
         assert_eq!(world.issue(&host), 201);
     }
@@ -84,7 +86,7 @@ fn what_waits_for_a_claim_counts() {
     let before = join_all((0..4).map(|n| evict(&world, &host, 30 + 25 * n, BOUNDS)));
     let first = join(evict(&world, &host, 0, BOUNDS), before);
     world.clock.run(join(first, evict(&world, &host, 250, BOUNDS)));
-    let called = world.genesys.times(|seen| seen.revokes().is_some());
+    let called = world.genesys.times(is_revoke);
     assert_eq!(called.len(), 9);
     assert!(called[4] - called[0] < 400, "{called:?}");
 }
@@ -141,18 +143,14 @@ fn a_drain_that_was_dropped_takes_on_nothing() {
         drop(select(first, time).await);
     };
     world.clock.run(join(cut_off, evict(&world, &host, 100, BOUNDS)));
-    assert_eq!(world.genesys.count(|seen| seen.revokes().is_some()), 2);
+    assert_eq!(world.genesys.count(is_revoke), 2);
 }
 
 #[test]
 fn a_drain_whose_store_fails_takes_on_nothing() {
     let (world, host) = full(100);
     // The second call is slower than the first one, whose settlement fails meanwhile.
-    let mut calls = 0;
-    world.genesys.script(move |seen| {
-        calls += u64::from(seen.revokes().is_some());
-        seen.revokes().map(|_| Act::Slow(if calls == 2 { 900 } else { 10 }))
-    });
+    takes(&world, |call| if call == 2 { 900 } else { 10 });
     assert_eq!(world.issue(&host), 201);
     let mut settles = 0;
     world.store.script(move |op| {
@@ -162,7 +160,7 @@ fn a_drain_whose_store_fails_takes_on_nothing() {
     });
     let begun = world.clock.elapsed();
     world.clock.run(join(evict(&world, &host, 0, BOUNDS), evict(&world, &host, 200, BOUNDS)));
-    let called = world.genesys.times(|seen| seen.revokes().is_some());
+    let called = world.genesys.times(is_revoke);
     assert_eq!(called.len(), 3);
     assert!(called[2] - begun < 400, "{called:?}");
 }
